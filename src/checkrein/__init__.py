@@ -1,0 +1,1 @@
+"""Checkrein: a policy-enforcement gateway for autonomous agents."""

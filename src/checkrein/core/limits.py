@@ -1,0 +1,98 @@
+"""Every limit of the gateway by name, with the reason beside it (invariant I9).
+
+Sizes are bytes, times are seconds unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- relay -----------------------------------------------------------------------------------
+READ_CHUNK: Final = 256 * 1024
+"""One read of a transport: large enough that a bulk result is few Python calls."""
+
+PARKED_INPUT: Final = 64 * 1024
+"""What a client may pipeline while its statement waits for a person; then reading pauses."""
+
+WRITE_HIGH_WATER: Final = 1024 * 1024
+"""Bytes queued to a slow peer before reading from the other side pauses."""
+
+LOGIN_SECONDS: Final = 15.0
+"""From accept to a finished login; a client that says nothing holds a slot no longer (PG-A32, GW-1)."""
+
+DIAL_SECONDS: Final = 10.0
+"""To connect to a target, its TLS handshake included."""
+
+MAX_CONNECTIONS: Final = 4096
+"""Client connections a process holds; more are refused with the protocol's own error."""
+
+SHUTDOWN_SECONDS: Final = 8.0
+"""SIGTERM to forced close; the contract says that serve ends within ten."""
+
+# --- statements ------------------------------------------------------------------------------
+STATEMENT_BYTES: Final = 1024 * 1024
+"""The longest statement text that is read; longer is refused unread."""
+
+STATEMENT_IN_PROCESS_BYTES: Final = 8 * 1024
+"""Above this a text is parsed in the killable worker: at 64 KiB a parse holds the loop 22-50 ms."""
+
+STATEMENT_IN_PROCESS_TOKENS: Final = 2000
+"""Above this many tokens likewise: depth follows tokens, and depth is what crashes parsers."""
+
+STATEMENT_WORKER_SECONDS: Final = 5.0
+"""Hard stop of one parse in the worker, queueing included; then it is killed and the statement refused."""
+
+MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""One framed client message other than a bulk data chunk; longer ends the session (PG-A2)."""
+
+PIPELINE_STATEMENTS: Final = 1000
+"""Statements of one request, or unanswered exchanges of one pipeline, before it is refused."""
+
+PREPARED_STATEMENTS: Final = 4096
+"""Named statements and portals that one session may hold."""
+
+# --- answers ---------------------------------------------------------------------------------
+CELL_BYTES: Final = 16 * 1024 * 1024
+"""The longest single row that is owed a mask; it must be whole in memory to be re-framed."""
+
+SAMPLE_BYTES: Final = 2 * 1024
+"""Of an answer's rows, as the client got them, kept in the journal."""
+
+SAMPLE_ROWS: Final = 5
+"""Rows in that sample."""
+
+HELD_BYTES: Final = 8 * 1024 * 1024
+"""Rows of a hidden transaction held until COMMIT succeeded; more rolls back."""
+
+# --- approvals -------------------------------------------------------------------------------
+HOLD_SECONDS: Final = 50.0
+"""How long the wire client is held when the policy does not say: below common client time-outs."""
+
+EXPIRE_SECONDS: Final = 3600.0
+"""How long a question stays open when the policy does not say."""
+
+OPEN_APPROVALS: Final = 1000
+"""Pending questions of one gateway, 20 of one principal; more are refused."""
+
+OPEN_APPROVALS_PER_PRINCIPAL: Final = 20
+"""See OPEN_APPROVALS."""
+
+# --- recording -------------------------------------------------------------------------------
+SEGMENT_BYTES: Final = 1024 * 1024
+"""A journal segment is closed, compressed and signed over at this size."""
+
+EVENT_BYTES: Final = 256 * 1024
+"""One journal event; a longer statement text is kept whole up to STATEMENT_BYTES, samples are cut."""
+
+# --- caches ----------------------------------------------------------------------------------
+STATEMENT_CACHE: Final = 4096
+"""Read statements kept per target and profile."""
+
+VERDICT_CACHE: Final = 4096
+"""Verdicts kept per session kind."""
+
+CATALOG_SECONDS: Final = 5.0
+"""The oldest a cached catalog may be; docs/limits.md tells what that window leaves open."""
+
+TOKEN_CACHE: Final = 10000
+"""Verified tokens kept by hash until they expire."""

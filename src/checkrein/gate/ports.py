@@ -1,0 +1,121 @@
+"""What the gate needs from the layers to its right and from its siblings; `app` wires them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from checkrein.core.facts import FactRecord
+from checkrein.core.identity import Principal
+from checkrein.core.maskplan import ColumnInfo, MaskPlan
+from checkrein.core.target import Target
+from checkrein.core.verdict import AskTerms, Obligations, Refusal, Verdict
+
+
+class PolicySnapshot(Protocol):
+    """An immutable compiled set of policies."""
+
+    @property
+    def id(self) -> str:
+        """Digest of the set, as the journal names it."""
+
+    def may_enter(self, principal: Principal, target: Target, profile: str) -> str:
+        """Return an empty string, or the sentence that says why this principal may not log in there."""
+
+    def decide(self, facts: FactRecord) -> Verdict:
+        """Judge. Total and pure: never raises, whatever the facts."""
+
+    def duties(self, principal: Principal, target: Target, profile: str) -> Obligations:
+        """Return what holds for a whole session there: detectors, redact_unknown_calls, read_only, record."""
+
+
+class Policies(Protocol):
+    """The holder of the snapshot in force; swapped whole."""
+
+    def current(self) -> PolicySnapshot:
+        """Return the snapshot in force now."""
+
+
+class Masker(Protocol):
+    """Builds mask plans and masks free texts."""
+
+    def plan(
+        self, obligations: Obligations, principal: Principal, columns: tuple[ColumnInfo, ...]
+    ) -> MaskPlan | Refusal | None:
+        """Return the plan of a result set; None when nothing is owed; a Refusal when a duty cannot be met."""
+
+    def scrub(
+        self, obligations: Obligations, principal: Principal, texts: tuple[bytes, ...], counts: dict[str, int]
+    ) -> tuple[bytes, ...]:
+        """Return free texts with what the detectors find masked."""
+
+    def digest(self, value: bytes) -> str:
+        """Return the keyed digest under which a secret constant stands in the journal."""
+
+
+class SessionJournal(Protocol):
+    """One session's append-only file."""
+
+    def append(self, kind: str, fields: dict[str, Any]) -> None:
+        """Buffer one event; `fields` holds plain JSON values."""
+
+    def flush(self) -> None:
+        """Write what is buffered with one write. Raises Unavailable when it cannot: nothing may be forwarded then."""
+
+    def close(self, reason: str, totals: dict[str, Any]) -> None:
+        """Write the closing summary with its signature."""
+
+
+class Journals(Protocol):
+    """Makes journals, and keeps the chain of refused logins."""
+
+    def open(self, session: str, fields: dict[str, Any]) -> SessionJournal:
+        """Create a session's journal with its `opened` event. Raises Unavailable."""
+
+    def login_refused(self, fields: dict[str, Any]) -> None:
+        """Append to the chain of refused logins."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """An ask, as approvers see it and as it is bound.
+
+    `binding` is the SHA-256 over canonical (text, parameters, resolved effects, target, profile, principal and chain,
+    digests of the asking rules). `session` is set when the grant is tied to it. `shown` is what people see: statement,
+    parameters, verbs, touches.
+    """
+
+    binding: str
+    principal: Principal
+    target: str
+    protocol: str
+    profile: str
+    session: str
+    statement: str
+    parameters: tuple[str | None, ...] | None
+    verbs: tuple[str, ...]
+    touches: tuple[str, ...]
+    terms: tuple[AskTerms, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How an ask ended. `state` is approved, denied, expired, withdrawn or pending (the hold is over)."""
+
+    id: str
+    state: str
+    answered_by: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Consume(msgspec.Struct, frozen=True):
+    """Use up an approved grant, atomically. Answer: True once, False if it was used, expired or withdrawn meanwhile."""
+
+    id: str
+    session: str
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """The asker went away or its statement ended: withdraw the open question. Answer: None."""
+
+    id: str
+    reason: str

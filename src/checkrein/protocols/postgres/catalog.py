@@ -1,0 +1,145 @@
+"""What is known of a target's catalog: an immutable snapshot that names are resolved against.
+
+The whole catalog of one database is loaded over the side link and kept under a version (a digest over oid and xmin of
+the user rows of the system tables), so that reading a statement is a pure function of (text, snapshot, names).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class CatalogColumn(msgspec.Struct, frozen=True, gc=False):
+    """One column of a relation (pg_attribute); `number` is attnum, `type_oid` atttypid."""
+
+    name: str
+    number: int
+    type_oid: int
+    not_null: bool = False
+
+
+class ForeignKey(msgspec.Struct, frozen=True):
+    """One foreign key (pg_constraint 'f'): columns here, the relation and columns it refers to."""
+
+    columns: tuple[str, ...]
+    referenced_oid: int
+    referenced_columns: tuple[str, ...]
+
+
+class CatalogRelation(msgspec.Struct, frozen=True):
+    """One relation (pg_class).
+
+    `kind` is relkind: r table, p partitioned, v view, m materialised view, f foreign table, S sequence.
+
+    `definition` is the query of a view or materialised view, schema-qualified throughout. `unique_keys` are the column
+    sets of unique, non-partial indexes without expressions. `parents` are oids of partition and inheritance parents.
+    `rules` is True when it has rewrite rules other than a view's own. `extension` names the extension that owns it.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[CatalogColumn, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    parents: tuple[int, ...] = ()
+    children: tuple[int, ...] = ()
+    definition: str = ""
+    rules: bool = False
+    triggers: bool = False
+    extension: str = ""
+
+
+class CatalogFunction(msgspec.Struct, frozen=True, gc=False):
+    """One function (pg_proc): `kind` is prokind (f, p, a, w); `extension` names its owner extension or is empty."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str = "f"
+    arguments: tuple[int, ...] = ()
+    variadic: bool = False
+    returns: int = 0
+    returns_set: bool = False
+    security_definer: bool = False
+    extension: str = ""
+
+
+class CatalogOperator(msgspec.Struct, frozen=True, gc=False):
+    """One operator (pg_operator); `left` is 0 for a prefix operator."""
+
+    oid: int
+    schema: str
+    name: str
+    left: int
+    right: int
+    result: int
+    extension: str = ""
+
+
+class CatalogType(msgspec.Struct, frozen=True, gc=False):
+    """One type (pg_type): `kind` is typtype (b, c, d, e, p, r, m).
+
+    `element` is set for arrays, `base` for domains, `relation` for composites.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str = "b"
+    category: str = ""
+    element: int = 0
+    base: int = 0
+    relation: int = 0
+    extension: str = ""
+
+
+class CatalogCast(msgspec.Struct, frozen=True, gc=False):
+    """One user-defined cast (pg_cast with oid >= 16384)."""
+
+    source: int
+    target: int
+    extension: str = ""
+
+
+class CatalogSnapshot(msgspec.Struct, frozen=True):
+    """One database's catalog at one moment. `server_version` is server_version_num (150018).
+
+    Relations of every schema, pg_catalog and information_schema included (their columns too), temporary ones excluded.
+    `functions` and `operators` map a name to all its overloads in every schema, pg_catalog first.
+    """
+
+    version: str
+    server_version: int
+    database: str
+    user: str
+    relations: dict[tuple[str, str], CatalogRelation]
+    relations_by_oid: dict[int, CatalogRelation]
+    functions: dict[str, tuple[CatalogFunction, ...]]
+    operators: dict[str, tuple[CatalogOperator, ...]]
+    types: dict[int, CatalogType]
+    types_by_name: dict[tuple[str, str], CatalogType]
+    casts: tuple[CatalogCast, ...]
+    schemas: frozenset[str]
+    is_superuser: bool = False
+
+
+class Names(msgspec.Struct, frozen=True):
+    """How this session resolves unqualified names at this moment.
+
+    `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit); `temporary` the relations
+    of the session's own temporary schema, in front unless the path says otherwise; `uncommitted` relations that this
+    session created, replaced or dropped in its open transaction (None as value: dropped).
+    `known` is False when they could not be learnt: unqualified names then concede.
+    """
+
+    search_path: tuple[str, ...] = ("pg_catalog", "public")
+    temporary: dict[str, CatalogRelation] = {}
+    uncommitted: dict[tuple[str, str], CatalogRelation | None] = {}
+    known: bool = True
+    version: str = ""
+
+
+class CatalogQuestion(msgspec.Struct, frozen=True):
+    """The question to the side link whose answer is a CatalogSnapshot (the cached one when its version still holds)."""

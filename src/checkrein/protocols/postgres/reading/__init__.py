@@ -1,0 +1,1 @@
+"""From a parse tree to effects, lineage, uses and boundedness. Concedes when unsure."""

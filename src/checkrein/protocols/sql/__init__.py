@@ -1,0 +1,1 @@
+"""What SQL protocols share: effects, lineage, boundedness. No dialect, no wire."""
