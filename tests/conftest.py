@@ -1,0 +1,44 @@
+"""Fixtures of every test: a real PostgreSQL for the run, and a database of it for a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import postgres as support
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the process that runs the tests or their workers: make the folder that they share."""
+    if not hasattr(config, "workerinput"):
+        os.environ[support.RUN_FOLDER] = tempfile.mkdtemp(prefix="checkrein-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the run started, once every worker is done."""
+    if not hasattr(config, "workerinput"):
+        run = Path(os.environ.pop(support.RUN_FOLDER))
+        support.stop_shared(run)
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> support.PostgresServer:
+    """The run's real PostgreSQL; skips, so that it is counted, only where no server is installed."""
+    server = support.shared_server()
+    if server is None:
+        pytest.skip("no PostgreSQL server binaries on this machine")
+    return server
+
+
+@pytest.fixture
+def database(postgres: support.PostgresServer) -> Iterator[support.Database]:
+    """An empty database of its own for one test."""
+    made = postgres.create_database()
+    yield made
+    made.drop()
