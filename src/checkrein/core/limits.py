@@ -96,3 +96,13 @@ CATALOG_SECONDS: Final = 5.0
 
 TOKEN_CACHE: Final = 10000
 """Verified tokens kept by hash until they expire."""
+
+# --- policies --------------------------------------------------------------------------------
+DOCUMENT_BYTES: Final = 1024 * 1024
+"""One YAML file of policies or configuration."""
+
+DOCUMENT_NODES: Final = 100_000
+"""Values in one YAML document, aliases counted as often as they are used."""
+
+DOCUMENT_DEPTH: Final = 40
+"""Nesting of one YAML document; ours needs eight."""
