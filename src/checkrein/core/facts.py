@@ -22,7 +22,11 @@ class SessionFacts(msgspec.Struct, frozen=True):
 
 
 class FactRecord(msgspec.Struct, frozen=True):
-    """Everything a decision reads. `now` is epoch seconds; `counters` are the session's own (statements, refused ...)."""
+    """Everything a decision reads. `now` is epoch seconds; `counters` are the session's own (statements, refused ...).
+
+    `final` is False while a statement is only prepared: a rule on parameters that are not known yet then neither denies
+    nor withholds. When it is True such a rule errs: it matches for deny and ask and not for allow.
+    """
 
     principal: Principal
     target: Target
@@ -31,3 +35,4 @@ class FactRecord(msgspec.Struct, frozen=True):
     session: SessionFacts
     now: float
     counters: dict[str, int]
+    final: bool = True
