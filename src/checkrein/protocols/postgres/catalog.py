@@ -10,12 +10,13 @@ import msgspec
 
 
 class CatalogColumn(msgspec.Struct, frozen=True, gc=False):
-    """One column of a relation (pg_attribute); `number` is attnum, `type_oid` atttypid."""
+    """One column of a relation (pg_attribute); `number` is attnum, `type_oid` atttypid, `typmod` atttypmod (-2: not loaded)."""
 
     name: str
     number: int
     type_oid: int
     not_null: bool = False
+    typmod: int = -2
 
 
 class ForeignKey(msgspec.Struct, frozen=True):
@@ -52,7 +53,11 @@ class CatalogRelation(msgspec.Struct, frozen=True):
 
 
 class CatalogFunction(msgspec.Struct, frozen=True, gc=False):
-    """One function (pg_proc): `kind` is prokind (f, p, a, w); `extension` names its owner extension or is empty."""
+    """One function (pg_proc): `kind` is prokind (f, p, a, w); `extension` names its owner extension or is empty.
+
+    `outputs` are the names of its OUT, INOUT and TABLE arguments in order, empty when it has none; `defaults` counts the
+    trailing arguments that may be left out (pronargdefaults); `arguments` are the input ones (proargtypes).
+    """
 
     oid: int
     schema: str
@@ -64,6 +69,8 @@ class CatalogFunction(msgspec.Struct, frozen=True, gc=False):
     returns_set: bool = False
     security_definer: bool = False
     extension: str = ""
+    outputs: tuple[str, ...] = ()
+    defaults: int = 0
 
 
 class CatalogOperator(msgspec.Struct, frozen=True, gc=False):
