@@ -84,6 +84,30 @@ SEGMENT_BYTES: Final = 1024 * 1024
 EVENT_BYTES: Final = 256 * 1024
 """One journal event; a longer statement text is kept whole up to STATEMENT_BYTES, samples are cut."""
 
+LINE_BYTES: Final = 8 * 1024 * 1024
+"""One encoded line: a text of STATEMENT_BYTES, every byte escaped sixfold, and the rest of its event."""
+
+SEGMENT_TAIL_BYTES: Final = 64 * 1024
+"""What of a segment may be compressed on the data path as it closes (about 0.2 ms); more goes to the thread again."""
+
+SYNC_SECONDS: Final = 0.05
+"""Until an event that nobody waits for is fsynced."""
+
+LOGIN_REFUSALS_PER_SECOND: Final = 20
+"""Refused logins recorded a second (five times that in a burst); the rest are counted in a gap: strangers fill no disk."""
+
+INDEX_TERMS: Final = 5000
+"""Distinct searchable values (texts, objects, rules) indexed of one session; past it a search reads the journal."""
+
+INDEX_TEXT: Final = 2000
+"""Characters of one statement text in the index; longer ones are found by reading the journal."""
+
+SHOW_EVENTS: Final = 10_000
+"""Events that one answer of `sessions show` holds; the next ones are asked for by sequence number."""
+
+LIST_SESSIONS: Final = 10_000
+"""Rows of one listing."""
+
 # --- caches ----------------------------------------------------------------------------------
 STATEMENT_CACHE: Final = 4096
 """Read statements kept per target and profile."""
@@ -106,3 +130,10 @@ DOCUMENT_NODES: Final = 100_000
 
 DOCUMENT_DEPTH: Final = 40
 """Nesting of one YAML document; ours needs eight."""
+
+# --- catalog ---------------------------------------------------------------------------------
+CATALOG_ROWS: Final = 400_000
+"""Rows of one catalog query (columns are the most): about 100 MB as a snapshot; a larger database's names concede."""
+
+CATALOG_DEFINITION_BYTES: Final = 256 * 1024
+"""The longest definition of one view that is looked through; a longer one is taken as unreadable."""
