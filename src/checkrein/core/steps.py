@@ -36,7 +36,8 @@ class Decide(msgspec.Struct, frozen=True, gc=False):
     """Judge a statement. Answer: a Decision. May wait for a person when `final`.
 
     With `final=False` the statement is only prepared: a deny is answered at once, an ask is let through as `pending`
-    and must be decided again, finally, as it runs. `again` names the earlier Decision of the same prepared statement.
+    and must be decided again, finally, as it runs. `again` names the earlier Decision of the same statement: after one
+    with `waited`, the same meaning gives that Decision back, another meaning a refusal (approve A, run B).
     """
 
     statement: Statement

@@ -120,7 +120,11 @@ class Considered(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What policy says of a statement, with the rule that won, its reason, and the duties of an allow."""
+    """What policy says of a statement, with the rule that won, its reason, and the duties of an allow.
+
+    `obligations` is filled whatever the outcome: the journal masks a refused statement's constants by it too. `reads`
+    names what the consulted rules looked at beyond the statement's meaning; a verdict is cached only when it is empty.
+    """
 
     outcome: str
     policy: str = ""
@@ -133,7 +137,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     obligations: Obligations = Obligations()
     trace: tuple[Considered, ...] = ()
     observed: tuple[Considered, ...] = ()
-    reads: frozenset[str] = frozenset()  # of time, counters, parameters: what forbids caching or judging at Parse alone
+    reads: frozenset[str] = frozenset()  # of time, counters, parameters, text: what forbids caching, or at Parse alone
     snapshot: str = ""
 
     def refusal(self) -> Refusal:
@@ -153,10 +157,12 @@ class Decision:
 
     `refusal` is None when it may be forwarded. `preparing` is True for a statement that was judged to be prepared only
     (it must be decided again when it runs). `pending` is True when it would be asked as it runs. `id` is unique in a
-    session and joins the journal's `decided` and `answered` events.
+    session and joins the journal's `decided` and `answered` events. `waited` is True when a person was waited for:
+    the session then reads the statement again and decides it once more with `again`, so that what was approved is what
+    runs. `maker` is the gate's private token: a Decision made elsewhere is no warrant.
     """
 
-    __slots__ = ("approval", "id", "pending", "preparing", "refusal", "statement", "verdict")
+    __slots__ = ("approval", "id", "maker", "pending", "preparing", "refusal", "statement", "verdict", "waited")
 
     def __init__(
         self,
@@ -165,6 +171,7 @@ class Decision:
         verdict: Verdict,
         refusal: Refusal | None = None,
         preparing: bool = False,
+        maker: object = None,
     ) -> None:
         self.id = id
         self.statement = statement
@@ -173,6 +180,8 @@ class Decision:
         self.preparing = preparing
         self.pending = preparing and verdict.outcome == ASK
         self.approval = ""
+        self.waited = False
+        self.maker = maker
 
     @property
     def obligations(self) -> Obligations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -73,6 +74,9 @@ class Journals(Protocol):
     def open(self, session: str, fields: dict[str, Any]) -> SessionJournal:
         """Create a session's journal with its `opened` event. Raises Unavailable."""
 
+    def healthy(self) -> bool:
+        """Whether new statements may be taken: False after a write failed, until one succeeds again."""
+
     def login_refused(self, fields: dict[str, Any]) -> None:
         """Append to the chain of refused logins."""
 
@@ -98,13 +102,25 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     terms: tuple[AskTerms, ...]
 
 
+class Await(msgspec.Struct, frozen=True):
+    """Wait for the answer to an open question, at most `hold` seconds. Answer: Settled."""
+
+    id: str
+    hold: float
+
+
 class Settled(msgspec.Struct, frozen=True):
-    """How an ask ended. `state` is approved, denied, expired, withdrawn or pending (the hold is over)."""
+    """Where a question stands: approved, denied, expired, withdrawn, or pending (open; after Await: the hold is over).
+
+    `at` is the moment it was looked at, epoch seconds; `url` where an approver sees it, if there is such a place.
+    """
 
     id: str
     state: str
+    at: float = 0.0
     answered_by: tuple[str, ...] = ()
     reason: str = ""
+    url: str = ""
 
 
 class Consume(msgspec.Struct, frozen=True):
@@ -114,8 +130,27 @@ class Consume(msgspec.Struct, frozen=True):
     session: str
 
 
-class Withdraw(msgspec.Struct, frozen=True):
-    """The asker went away or its statement ended: withdraw the open question. Answer: None."""
+class Desk(Protocol):
+    """Where questions go. Asking and waiting are steps (Ask); only withdrawing must work from a closing generator."""
 
-    id: str
-    reason: str
+    def withdraw(self, id: str, reason: str) -> None:
+        """The asker went away or its statement ended: withdraw the open question. Returns at once, never raises."""
+
+
+class Catalogs(Protocol):
+    """Answers of side links that are fresh enough to be used at once."""
+
+    def cached(self, target: Target, profile: str) -> Any:
+        """Return the answer to the protocol's own catalog question, or None when it must be asked for."""
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """Everything the gate is given, the same for all sessions of a listener. `targets` is looked up at each login."""
+
+    targets: Mapping[str, Target]
+    policies: Policies
+    masker: Masker
+    journals: Journals
+    desk: Desk
+    catalogs: Catalogs
+    grace: float = 0.0

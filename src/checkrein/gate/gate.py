@@ -1,0 +1,424 @@
+"""The one order, in one place: parse, decide, (ask), journal, forward, mask, journal (I12).
+
+The gate wraps a protocol's session and is driven like one: its verbs are generators of steps. It answers Decide,
+Describe, Scrub, Answered and Note itself; what it yields on is transport work (Send, Close, Dial, StartTls, Query,
+Offload, Interrupt, CancelSession, Authenticate) and its own Ask and Persist. Output is gathered and leaves only after
+the journal's buffer was written, so no byte moves before its decision is on file (I6).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checkrein.core import events
+from checkrein.core.errors import CheckreinError, Unavailable
+from checkrein.core.facts import SessionFacts
+from checkrein.core.identity import Claim, LoginRefused, Principal
+from checkrein.core.session import Cancelled, Killed, Session, SessionContext, SessionEvent
+from checkrein.core.side import Side
+from checkrein.core.spec import ProtocolSpec
+from checkrein.core.statement import Statement
+from checkrein.core.steps import (
+    Answered,
+    Ask,
+    Authenticate,
+    Close,
+    Decide,
+    Describe,
+    Note,
+    Persist,
+    Query,
+    Scrub,
+    Send,
+    Steps,
+)
+from checkrein.core.target import Profile, Target
+from checkrein.core.verdict import DENY, Decision, Obligations, Refusal, Verdict
+from checkrein.gate.approving import binding, hold_of, question, refusal_of, waiting_text
+from checkrein.gate.deciding import Judge, must_ask, refusal_for
+from checkrein.gate.ports import Await, Consume, Gateway, Question, SessionJournal, Settled
+
+NO_DUTIES = Obligations()
+
+
+class GateBroken(CheckreinError):
+    """A session asked for what the one order forbids (a warrant that is none, a step before login). Never expected."""
+
+
+class Gate:
+    """The gate of one session. `deadline` is when the session must end (epoch seconds), None while there is none."""
+
+    def __init__(self, gateway: Gateway, spec: ProtocolSpec, context: SessionContext) -> None:
+        self._gateway = gateway
+        self._spec = spec
+        self._context = context
+        self._session: Session = spec.session(context)
+        self._own = spec.own_messages | spec.upkeep
+        self._journal: SessionJournal | None = None
+        self._judge: Judge | None = None
+        self._open: dict[int, Decision] = {}
+        self._persist = False
+        self._parked = ""
+        self._closed = False
+        self.principal: Principal | None = None
+        self.target: Target | None = None
+        self.profile: Profile | None = None
+        self.deadline: float | None = None
+
+    # --- the session's verbs -------------------------------------------------------------------
+
+    def open(self, now: float) -> Steps[None]:
+        """The connection was accepted."""
+        return self._drive(self._session.open(now), now)
+
+    def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
+        """Bytes arrived on a side."""
+        return self._drive(self._session.receive(side, data, now), now)
+
+    def end(self, side: Side, now: float) -> Steps[None]:
+        """A side reached end of stream."""
+        return self._drive(self._session.end(side, now), now)
+
+    def event(self, what: SessionEvent, now: float) -> Steps[None]:
+        """Something happened outside the two streams. A cancel while a person is waited for withdraws the question."""
+        if isinstance(what, Cancelled) and self._parked:
+            self._gateway.desk.withdraw(self._parked, "cancelled by the client")
+            return self._drive(_nothing(), now)
+        return self._drive(self._session.event(what, now), now)
+
+    def finish(self, reason: str) -> None:
+        """The transports are closed: write what is still open and the closing summary. Later calls do nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._parked:
+            self._gateway.desk.withdraw(self._parked, reason)
+        if self._journal is None or self._judge is None:
+            return
+        for decision in self._open.values():
+            self._journal.append(events.ANSWERED, {"decision": decision.id, "outcome": "unknown"})
+        self._journal.close(reason, dict(self._judge.counters))
+
+    # --- the order -----------------------------------------------------------------------------
+
+    def _drive(self, steps: Steps[None], now: float) -> Steps[None]:
+        out: list[bytes] = []
+        back: list[bytes] = []
+        reply: Any = None
+        try:
+            while True:
+                try:
+                    step = steps.send(reply)
+                except StopIteration:
+                    break
+                reply = None
+                if type(step) is Send:
+                    if step.to is Side.CLIENT:
+                        back.append(step.data)
+                    else:
+                        self._check(step)
+                        out.append(step.data)
+                elif type(step) is Decide:
+                    reply = self._at_once(step, now)
+                    if reply is None:
+                        yield from self._flush(out, back)
+                        reply = yield from self._ask(step.statement, step.final, now)
+                elif type(step) is Answered:
+                    self._answered(step)
+                elif type(step) is Describe:
+                    reply = self._describe(step)
+                elif type(step) is Scrub:
+                    reply = self._scrub(step)
+                elif type(step) is Note:
+                    self._note(step)
+                else:
+                    reply = self._cached(step)
+                    if reply is None:
+                        yield from self._flush(out, back)
+                        reply = yield from self._transport(step, now)
+            yield from self._flush(out, back)
+        finally:
+            steps.close()
+
+    def _flush(self, out: list[bytes], back: list[bytes]) -> Steps[None]:
+        """Journal, then forward: one write a side."""
+        if self._journal is not None:
+            self._journal.flush()
+        if out:
+            if self._persist:
+                self._persist = False
+                failed = yield Persist()
+                if isinstance(failed, Unavailable):
+                    raise failed
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            yield Send(Side.TARGET, data)
+        if back:
+            data = back[0] if len(back) == 1 else b"".join(back)
+            back.clear()
+            yield Send(Side.CLIENT, data)
+
+    def _check(self, step: Send) -> None:
+        """Bytes for the target need a Decision made here, or the name of one of the gateway's own messages (I1, I3)."""
+        warrant = step.warrant
+        if type(warrant) is Decision:
+            if self._judge is not None and self._judge.vouches(warrant):
+                return
+        elif type(warrant) is str and warrant in self._own:
+            return
+        raise GateBroken("bytes for the target without a warrant")
+
+    def _transport(self, step: Any, now: float) -> Steps[Any]:
+        if type(step) is Authenticate:
+            return (yield from self._authenticate(step.claim, now))
+        return (yield step)
+
+    def _cached(self, step: Any) -> Any:
+        if type(step) is not Query or step.fresh or self.target is None or self.profile is None:
+            return None
+        if step.question != self._spec.catalog_question:
+            return None
+        return self._gateway.catalogs.cached(self.target, self.profile.name)
+
+    # --- login ---------------------------------------------------------------------------------
+
+    def _authenticate(self, claim: Claim, now: float) -> Steps[Principal | LoginRefused]:
+        verified = yield Authenticate(claim)
+        if isinstance(verified, LoginRefused):
+            return self._refuse_login(claim, verified, None)
+        refused = self._admit(verified, claim)
+        if refused is not None:
+            return self._refuse_login(claim, refused, verified)
+        return self._opened(verified, claim, now)
+
+    def _admit(self, principal: Principal, claim: Claim) -> LoginRefused | None:
+        target = self._gateway.targets.get(claim.target)
+        if target is None or target.protocol != self._spec.name:
+            return LoginRefused(f"there is no target {claim.target!r} for this protocol", "target")
+        profile = target.profiles.get(claim.profile)
+        if profile is None:
+            return LoginRefused(f"target {claim.target!r} has no credential profile {claim.profile!r}", "profile")
+        reason = self._gateway.policies.current().may_enter(principal, target, claim.profile)
+        if reason:
+            return LoginRefused(reason, "policy")
+        self.target, self.profile = target, profile
+        return None
+
+    def _opened(self, principal: Principal, claim: Claim, now: float) -> Principal | LoginRefused:
+        assert self.target is not None and self.profile is not None
+        context = self._context
+        facts = SessionFacts(context.id, self.target.name, self.profile.name, context.client, claim.application, now)
+        try:
+            self._journal = self._gateway.journals.open(context.id, self._opened_fields(principal, claim))
+        except Unavailable as away:
+            return self._refuse_login(
+                claim, LoginRefused(f"the recording cannot be written: {away}", "unavailable"), principal
+            )
+        self._judge = Judge(self._gateway, self._journal, principal, self.target, facts)
+        self.principal = principal
+        limits = [principal.expires_at + self._gateway.grace] if principal.expires_at is not None else []
+        limits += [now + self.target.max_session] if self.target.max_session is not None else []
+        self.deadline = min(limits, default=None)
+        return principal
+
+    def _opened_fields(self, principal: Principal, claim: Claim) -> dict[str, Any]:
+        assert self.target is not None
+        return {
+            "session": self._context.id,
+            "principal": principal.subject,
+            "issuer": principal.issuer,
+            "groups": principal.groups,
+            "roles": principal.roles,
+            "actors": principal.actors,
+            "token_digest": principal.token_digest,
+            "target": self.target.name,
+            "protocol": self.target.protocol,
+            "labels": self.target.labels,
+            "profile": claim.profile,
+            "client": claim.client,
+            "application": claim.application,
+            "version": self._context.version,
+            "snapshot": self._gateway.policies.current().id,
+        }
+
+    def _refuse_login(self, claim: Claim, refused: LoginRefused, principal: Principal | None) -> LoginRefused:
+        self._gateway.journals.login_refused(
+            {
+                "session": self._context.id,
+                "principal": principal.name if principal else "",
+                "target": claim.target,
+                "profile": claim.profile,
+                "client": claim.client,
+                "check": refused.check,
+                "reason": refused.reason,
+            }
+        )
+        return refused
+
+    # --- deciding ------------------------------------------------------------------------------
+
+    def _at_once(self, step: Decide, now: float) -> Decision | None:
+        """Return the Decision when it takes no person, else None."""
+        judge = self._judge
+        if judge is None:
+            raise GateBroken("a statement before login")
+        statement = step.statement
+        judged = judge.judge(statement, now)
+        refusal = refusal_for(judged.verdict, step.final, self._gateway.journals.healthy())
+        again = step.again
+        if refusal is None and again is not None and again.waited:
+            return self._after_waiting(again, statement, judged.verdict, now)
+        if refusal is None and must_ask(judged.verdict, step.final):
+            return None
+        return self._made(judge.decide(statement, judged, refusal, not step.final))
+
+    def _made(self, decision: Decision) -> Decision:
+        if decision.refusal is None and not decision.preparing:
+            self._open[decision.id] = decision
+            if decision.statement.writes or decision.approval:
+                self._persist = True
+        return decision
+
+    def _after_waiting(self, approved: Decision, statement: Statement, verdict: Verdict, now: float) -> Decision:
+        """What was approved is what runs, else it is refused (AP-1, PG-A45)."""
+        assert self._judge is not None
+        same = binding(self._judge.facts(approved.statement, now), approved.verdict)
+        if verdict.asks and binding(self._judge.facts(statement, now), verdict) == same:
+            return approved
+        self._open.pop(approved.id, None)
+        refusal = Refusal(
+            code="approval_withdrawn",
+            reason="What was approved is not what would run now: names, rules or policies changed while it waited",
+            policy=approved.verdict.policy,
+            rule=approved.verdict.rule,
+            approval=approved.approval,
+        )
+        return self._judge.decide(statement, self._judge.judge(statement, now), refusal, False, approved.approval)
+
+    def _ask(self, statement: Statement, final: bool, now: float) -> Steps[Decision]:
+        """Wait for a person; then judge again as the bytes are about to move, and use the grant up."""
+        judge = self._judge
+        assert judge is not None
+        judged = judge.judge(statement, now)
+        asked = self._question(statement, judged.verdict, now)
+        judge.counters["asked"] += 1
+        settled: Settled = yield Ask(asked)
+        waited = settled.state == "pending"
+        if waited:
+            settled = yield from self._wait(settled, judged.verdict)
+        refusal = None if settled.state == "approved" else refusal_of(judged.verdict, settled)
+        if refusal is None:
+            judged, refusal = self._judged_again(asked, statement, judged, settled)
+        if refusal is None and not (yield Ask(Consume(settled.id, self._context.id))):
+            refusal = refusal_of(
+                judged.verdict, Settled(settled.id, "withdrawn", reason="it was used or withdrawn meanwhile")
+            )
+        self._note_settled(settled, refusal)
+        decision = judge.decide(statement, judged, refusal, not final, settled.id)
+        decision.waited = refusal is None
+        return self._made(decision)
+
+    def _question(self, statement: Statement, verdict: Verdict, now: float) -> Question:
+        assert self._judge is not None
+        text, parameters = self._judge.shown(statement, verdict)
+        shown = None if parameters is None else tuple(parameters)
+        return question(self._judge.facts(statement, now), verdict, text, shown)
+
+    def _wait(self, settled: Settled, verdict: Verdict) -> Steps[Settled]:
+        assert self._journal is not None
+        self._journal.append(events.APPROVAL_ASKED, {"approval": settled.id, "rules": [t.rule for t in verdict.asks]})
+        yield from self._flush([], [self._session.notice(waiting_text(verdict, settled))])
+        self._parked = settled.id
+        answered = False
+        try:
+            settled = yield Ask(Await(settled.id, hold_of(verdict)))
+            answered = True
+        finally:
+            if not answered:
+                self._gateway.desk.withdraw(self._parked, "the asker went away")
+            self._parked = ""
+        return settled
+
+    def _judged_again(
+        self, asked: Question, statement: Statement, judged: Any, settled: Settled
+    ) -> tuple[Any, Refusal | None]:
+        """A deny that came since wins; a changed asking rule voids; an unrelated edit does not (AP-10)."""
+        assert self._judge is not None
+        now = settled.at
+        again = self._judge.judge(statement, now)
+        if again.verdict.outcome == DENY:
+            return again, again.verdict.refusal()
+        if binding(self._judge.facts(statement, now), again.verdict) != asked.binding:
+            withdrawn = Settled(settled.id, "withdrawn", reason="the rule that asked has changed")
+            self._gateway.desk.withdraw(settled.id, "the rule that asked has changed")
+            return judged, refusal_of(judged.verdict, withdrawn)
+        return again, None
+
+    def _note_settled(self, settled: Settled, refusal: Refusal | None) -> None:
+        assert self._journal is not None
+        kind = events.APPROVAL_USED if refusal is None else events.APPROVAL_ANSWERED
+        fields = {
+            "approval": settled.id,
+            "state": settled.state,
+            "answered_by": settled.answered_by,
+            "reason": settled.reason,
+        }
+        self._journal.append(kind, fields)
+
+    # --- answering -----------------------------------------------------------------------------
+
+    def _describe(self, step: Describe) -> Any:
+        obligations = step.decision.obligations
+        if not obligations.owed or self.principal is None:
+            return None
+        return self._gateway.masker.plan(obligations, self.principal, step.columns)
+
+    def _scrub(self, step: Scrub) -> tuple[bytes, ...]:
+        if self.principal is None or self.target is None or self.profile is None:
+            return step.texts
+        if step.decision is not None:
+            duties = step.decision.obligations
+        else:
+            duties = self._gateway.policies.current().duties(self.principal, self.target, self.profile.name)
+        return self._gateway.masker.scrub(duties, self.principal, step.texts, {}) if duties.detect else step.texts
+
+    def _answered(self, step: Answered) -> None:
+        assert self._journal is not None and self._judge is not None
+        decision = step.decision
+        self._open.pop(decision.id, None)
+        counters = self._judge.counters
+        counters["rows"] += step.rows or 0
+        fields: dict[str, Any] = {
+            "decision": decision.id,
+            "columns": step.columns,
+            "rows": step.rows,
+            "bytes": step.bytes,
+            "outcome": step.outcome,
+        }
+        if step.digest:
+            fields["digest"] = step.digest
+        if step.masked:
+            fields["masked"] = step.masked
+            counters["masked"] += sum(step.masked.values())
+        if step.sample and decision.obligations.record == "full":
+            fields["sample"] = step.sample
+        if step.tag:
+            fields["tag"] = step.tag
+        if step.error:
+            fields["error"] = step.error
+        self._journal.append(events.ANSWERED, fields)
+
+    def _note(self, step: Note) -> None:
+        if self._journal is not None:
+            self._journal.append(step.kind, step.fields)
+
+
+def _nothing() -> Steps[None]:
+    """A session's verb that does nothing."""
+    return
+    yield Close(Side.CLIENT, "")  # makes this a generator
+
+
+def broken(reason: str) -> Killed:
+    """Return the event that tells a session that the gateway itself cannot go on with it."""
+    return Killed(reason, "error")

@@ -1,0 +1,115 @@
+"""What the gate writes of a decision: facts in full once, then by reference; secret constants digested."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from checkrein.core.identity import Principal
+from checkrein.core.statement import Origin, Statement
+from checkrein.core.verdict import Obligations, Verdict
+from checkrein.gate.ports import Masker
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def touches(statement: Statement) -> tuple[str, ...]:
+    """Return the objects that a statement touches, each once, in order."""
+    return tuple(dict.fromkeys(effect.object for effect in statement.effects))
+
+
+def facts_of(statement: Statement) -> dict[str, Any]:
+    """Return the part of the fact record that the decided event does not say in its own words (I7)."""
+    return {
+        "protocol": statement.protocol,
+        "complete": statement.complete,
+        "conceded": statement.conceded,
+        "outputs": statement.outputs,
+        "opaque_rows": statement.opaque_rows,
+        "uses": statement.uses,
+        "relations": [
+            {"name": r.name, "oid": r.oid, "columns": r.columns, "parents": r.parents, "origins": r.column_origins}
+            for r in statement.relations
+        ],
+        "writes": statement.writes,
+        "filtered": statement.filtered,
+        "bounded": statement.bounded,
+        "bounded_keys": statement.bounded_keys,
+        "version": statement.version,
+    }
+
+
+def template(statement: Statement, verdict: Verdict) -> dict[str, Any]:
+    """Return the fields of a decided event that every statement of this meaning and verdict shares."""
+    facts = _ENCODER.encode(facts_of(statement))
+    effects = _ENCODER.encode(statement.effects)
+    fields = {
+        "verbs": list(statement.verbs),
+        "touches": list(touches(statement)),
+        "effects": msgspec.Raw(effects),
+        "verdict": verdict.outcome,
+        "policy": verdict.policy,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "snapshot": verdict.snapshot,
+        "facts_digest": hashlib.sha256(effects + facts).hexdigest(),
+        "facts": msgspec.Raw(facts),
+    }
+    if verdict.observed:
+        fields["observed"] = msgspec.Raw(_ENCODER.encode(verdict.observed))
+    return fields
+
+
+class Redactor:
+    """Turns what the client typed into what the journal may keep, for one session."""
+
+    def __init__(self, masker: Masker, principal: Principal) -> None:
+        self._masker = masker
+        self._principal = principal
+
+    def text(self, statement: Statement, duties: Obligations) -> str:
+        """Return the statement's text with masked columns' constants and passwords digested and detectors applied."""
+        text = statement.text
+        if statement.literals:
+            text = self._digest_literals(text, statement, duties)
+        return self._scrub(text, duties)
+
+    def parameters(self, statement: Statement, duties: Obligations) -> list[str | None] | None:
+        """Return the parameters, likewise."""
+        if statement.parameters is None:
+            return None
+        return [
+            None if value is None else self._parameter(value, statement.parameter_origins.get(index, ()), duties)
+            for index, value in enumerate(statement.parameters)
+        ]
+
+    def _parameter(self, value: str, origins: tuple[Origin, ...], duties: Obligations) -> str:
+        if owed(origins, duties):
+            return self._masker.digest(value.encode())
+        return self._scrub(value, duties)
+
+    def _digest_literals(self, text: str, statement: Statement, duties: Obligations) -> str:
+        data = text.encode()
+        pieces: list[bytes] = []
+        position = 0
+        for literal in sorted(statement.literals, key=lambda literal: literal.start):
+            if literal.start >= position and (literal.password or owed(literal.origins, duties)):
+                pieces += [data[position : literal.start], self._quoted(data[literal.start : literal.end])]
+                position = literal.end
+        return text if not position else b"".join([*pieces, data[position:]]).decode(errors="replace")
+
+    def _quoted(self, literal: bytes) -> bytes:
+        return b"'" + self._masker.digest(literal).encode() + b"'"
+
+    def _scrub(self, text: str, duties: Obligations) -> str:
+        if not duties.detect:
+            return text
+        return self._masker.scrub(duties, self._principal, (text.encode(),), {})[0].decode(errors="replace")
+
+
+def owed(origins: tuple[Origin, ...], duties: Obligations) -> bool:
+    """Whether any of these columns is masked under these duties."""
+    columns = duties.columns
+    return bool(columns) and any((origin.relation, origin.column) in columns for origin in origins)
