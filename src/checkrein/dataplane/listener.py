@@ -1,0 +1,152 @@
+"""Accepts clients, keeps the sessions that are open, and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from checkrein.core.limits import MAX_CONNECTIONS
+from checkrein.core.session import Cancelled, Killed, SessionContext
+from checkrein.core.spec import ProtocolSpec
+from checkrein.dataplane.ports import Services
+from checkrein.dataplane.relay import Relay
+from checkrein.dataplane.tasks import Tasks
+from checkrein.dataplane.transports import Endpoint
+from checkrein.gate.gate import Gate
+from checkrein.gate.ports import Gateway
+
+LOOPBACK = ("127.", "::1")
+CANCEL_KEY_BYTES = 8
+
+
+class Sessions:
+    """The sessions that are open in this process, by id and by cancel key."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Relay] = {}
+        self._by_key: dict[bytes, Relay] = {}
+        self._none = asyncio.Event()
+        self.opened = 0
+        self.generators = 0
+
+    def add(self, key: bytes, relay: Relay) -> None:
+        """Keep a session until it closes."""
+        self._none.clear()
+        self.by_id[relay.id] = relay
+        self._by_key[key] = relay
+        self.opened += 1
+
+    def remove(self, key: bytes, relay: Relay) -> None:
+        """Forget a closed session."""
+        self.by_id.pop(relay.id, None)
+        self._by_key.pop(key, None)
+        if not self.by_id:
+            self._none.set()
+        self.generators += relay.opened_generators - relay.closed_generators
+
+    def cancel(self, key: bytes) -> None:
+        """Hand a cancel to the session that owns the key; an unknown key is ignored, as the field does."""
+        relay = self._by_key.get(key)
+        if relay is not None:
+            relay.tell(Cancelled())
+
+    def kill(self, id: str, reason: str, code: str = "killed") -> bool:
+        """End a session natively. Return whether it was open here."""
+        relay = self.by_id.get(id)
+        if relay is None:
+            return False
+        relay.tell(Killed(reason, code))
+        return True
+
+    async def drain(self, seconds: float, reason: str) -> None:
+        """End all sessions natively, then by force."""
+        for id in list(self.by_id):
+            self.kill(id, reason, "shutdown")
+        if self.by_id:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._none.wait(), seconds)
+        for relay in list(self.by_id.values()):
+            relay.finish(reason)
+
+
+class Listener:
+    """One protocol's listening socket."""
+
+    def __init__(
+        self,
+        spec: ProtocolSpec,
+        gateway: Gateway,
+        services: Services,
+        sessions: Sessions,
+        tasks: Tasks,
+        new_id: Callable[[], str],
+        loopback_plaintext: bool,
+        version: str,
+    ) -> None:
+        self.spec = spec
+        self._gateway = gateway
+        self._services = services
+        self._sessions = sessions
+        self._tasks = tasks
+        self._new_id = new_id
+        self._loopback_plaintext = loopback_plaintext
+        self._version = version
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; port 0 takes a free one. Return the address that was taken. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Accepting(self), host, port, backlog=512)
+        name = self._server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    def stop(self) -> None:
+        """Accept no more."""
+        if self._server is not None:
+            self._server.close()
+
+    def accept(self, transport: asyncio.Transport, shell: Accepting) -> None:
+        """Make the session of a new connection, or close it when there are too many."""
+        if len(self._sessions.by_id) >= MAX_CONNECTIONS:
+            transport.abort()
+            return
+        peer: Any = transport.get_extra_info("peername") or ("", 0)
+        host = str(peer[0])
+        client = f"{host}:{peer[1]}"
+        key = secrets.token_bytes(CANCEL_KEY_BYTES)
+        context = SessionContext(
+            id=self._new_id(),
+            client=client,
+            random=secrets.token_bytes,
+            cancel_key=key,
+            tls_offered=self._services.client_tls() is not None,
+            plaintext_allowed=self._loopback_plaintext and host.startswith(LOOPBACK),
+            version=self._version,
+        )
+        gate = Gate(self._gateway, self.spec, context)
+        sessions = self._sessions
+        relay = Relay(
+            gate, self._services, context.id, client, self._tasks.spawn, lambda closed: sessions.remove(key, closed)
+        )
+        sessions.add(key, relay)
+        relay.client.connection_made(transport)
+        transport.set_protocol(relay.client)
+        relay.start()
+
+
+class Accepting(asyncio.Protocol):
+    """The protocol of a connection until its session's own endpoint takes over, in the same call."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand the transport to a new session."""
+        assert isinstance(transport, asyncio.Transport)
+        self._listener.accept(transport, self)
+
+
+__all__ = ["Endpoint", "Listener", "Sessions"]

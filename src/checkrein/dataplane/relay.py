@@ -1,0 +1,302 @@
+"""One session's relay: runs the gate's generators and performs the transport work that they yield.
+
+A lane is a stream of generators that run one after another: one for each side, one for events. While a lane waits (for
+a person, a dial, a side link), its side's bytes are kept in a bounded buffer, in order, unjudged; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+from collections.abc import Callable
+from typing import Any
+
+from checkrein.core.errors import CheckreinError
+from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
+from checkrein.core.session import Killed, SessionEvent
+from checkrein.core.side import Side
+from checkrein.core.steps import Ask, Close, Send, Steps
+from checkrein.dataplane.ports import Services
+from checkrein.dataplane.transports import Endpoint
+from checkrein.dataplane.work import Work
+from checkrein.gate.gate import Gate, broken
+from checkrein.gate.ports import Await
+
+HANGUP_POLL_SECONDS = 1.0
+"""How often a client whose buffer is full is looked at for hang-up."""
+
+CLOSE_SECONDS = 5.0
+"""How long a closing transport may take to write what was sent before it is aborted."""
+
+
+class Lane:
+    """One stream of generators. `queue` holds what comes after the one that waits."""
+
+    __slots__ = ("end", "held", "name", "queue", "step", "steps", "task")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: Steps[None] | None = None
+        self.step: Any = None
+        self.task: asyncio.Task[None] | None = None
+        self.queue: collections.deque[bytes] = collections.deque()
+        self.held = 0
+        self.end = False
+
+
+class Relay:
+    """A client's connection and, once dialled, its target's. `on_closed` is called once, when both are gone."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        services: Services,
+        session: str,
+        client: str,
+        spawn: Callable[[Any], asyncio.Task[Any]],
+        on_closed: Callable[[Relay], None],
+    ) -> None:
+        self.gate = gate
+        self.id = session
+        self.client_address = client
+        self.client = Endpoint(Side.CLIENT, self)
+        self.target = Endpoint(Side.TARGET, self)
+        self.opened_generators = 0
+        self.closed_generators = 0
+        self._work = Work(self, services)
+        self._spawn = spawn
+        self._on_closed = on_closed
+        self._lanes = {Side.CLIENT: Lane("client"), Side.TARGET: Lane("target")}
+        self._events = Lane("event")
+        self._event_queue: collections.deque[SessionEvent] = collections.deque()
+        self._full: set[Side] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._reason = ""
+        self._finished = False
+        self._gone = False
+
+    # --- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The client's transport is connected."""
+        self._timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._login_over)
+        self._start(self._lanes[Side.CLIENT], self.gate.open(time.time()))
+
+    def _login_over(self) -> None:
+        if self.gate.principal is None:
+            self.finish("no login in time")
+        else:
+            self._watch_deadline()
+
+    def _watch_deadline(self) -> None:
+        deadline = self.gate.deadline
+        if deadline is None or self._finished:
+            return
+        left = deadline - time.time()
+        loop = asyncio.get_running_loop()
+        if left > 0:
+            self._timer = loop.call_later(min(left, 3600.0), self._watch_deadline)
+        else:
+            self.tell(Killed("the token has expired or the session met its maximum; log in again", "expired"))
+
+    def tell(self, what: SessionEvent) -> None:
+        """Something happened outside the two streams. A kill closes what is suspended first."""
+        if self._finished:
+            return
+        if isinstance(what, Killed):
+            self._reason = self._reason or f"{what.code}: {what.reason}"
+            for lane in (*self._lanes.values(), self._events):
+                self._drop(lane)
+        if self._events.steps is not None:
+            self._event_queue.append(what)
+            return
+        self._start(self._events, self.gate.event(what, time.time()))
+
+    def finish(self, reason: str) -> None:
+        """End the session now: close generators, transports and the journal. Idempotent."""
+        if self._finished:
+            return
+        self._finished = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for lane in (*self._lanes.values(), self._events):
+            self._drop(lane)
+        for endpoint in (self.client, self.target):
+            _close(endpoint)
+        self.gate.finish(self._reason or reason)
+        self._on_closed(self)
+
+    # --- transports ----------------------------------------------------------------------------
+
+    def data(self, side: Side, data: bytes) -> None:
+        """Bytes arrived: judge them now, or keep them while their lane waits."""
+        if self._finished:
+            return
+        lane = self._lanes[side]
+        if lane.steps is None:
+            self._start(lane, self.gate.receive(side, data, time.time()))
+            return
+        lane.queue.append(data)
+        lane.held += len(data)
+        limit = PARKED_INPUT if side is Side.CLIENT else READ_CHUNK
+        if lane.held >= limit:
+            self._reading(side)
+            if side is Side.CLIENT:
+                asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
+
+    def ended(self, side: Side) -> None:
+        """A peer is gone. A client that waits for a person withdraws its question; other waits end first."""
+        if self._finished:
+            return
+        lane = self._lanes[side]
+        lane.end = True
+        if side is Side.CLIENT and type(lane.step) is Ask and type(lane.step.question) is Await:
+            self._drop(lane)
+        if lane.steps is None:
+            self._next(lane)
+
+    def pressure(self, side: Side, full: bool) -> None:
+        """Back-pressure: while one side's write buffer is full, the other is not read."""
+        (self._full.add if full else self._full.discard)(side)
+        self._reading(Side.TARGET if side is Side.CLIENT else Side.CLIENT)
+
+    def _reading(self, side: Side) -> None:
+        transport = self._endpoint(side).transport
+        if transport is None or transport.is_closing():
+            return
+        other = Side.TARGET if side is Side.CLIENT else Side.CLIENT
+        limit = PARKED_INPUT if side is Side.CLIENT else READ_CHUNK
+        if other in self._full or self._lanes[side].held >= limit:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def _poll(self) -> None:
+        if self._finished or self._lanes[Side.CLIENT].held < PARKED_INPUT:
+            return
+        if self.client.hung_up():
+            self._lanes[Side.CLIENT].queue.clear()
+            self.ended(Side.CLIENT)
+        else:
+            asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
+
+    def _endpoint(self, side: Side) -> Endpoint:
+        return self.client if side is Side.CLIENT else self.target
+
+    # --- lanes ---------------------------------------------------------------------------------
+
+    def _start(self, lane: Lane, steps: Steps[None]) -> None:
+        lane.steps = steps
+        self.opened_generators += 1
+        self._run(lane, steps, None)
+
+    def _run(self, lane: Lane, steps: Steps[None], reply: Any) -> None:
+        """Advance a generator until it waits or ends. Sends are performed at once, in order."""
+        try:
+            while True:
+                step = steps.send(reply)
+                reply = None
+                if type(step) is Send:
+                    self._write(step)
+                elif type(step) is Close:
+                    self._closing(step)
+                else:
+                    lane.step = step
+                    lane.task = self._spawn(self._perform(lane, steps, step))
+                    return
+                if self._finished:
+                    break
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever breaks inside a session ends that session, closed
+            self._ended(lane, steps)
+            self._broke(error)
+            return
+        self._ended(lane, steps)
+        self._next(lane)
+
+    async def _perform(self, lane: Lane, steps: Steps[None], step: Any) -> None:
+        reply = await self._work.perform(step)
+        if lane.steps is steps:
+            lane.step = lane.task = None
+            self._run(lane, steps, reply)
+
+    def _ended(self, lane: Lane, steps: Steps[None]) -> None:
+        if lane.steps is steps:
+            lane.steps = None
+            self.closed_generators += 1
+        steps.close()
+
+    def _drop(self, lane: Lane) -> None:
+        """Close a suspended generator and cancel what it waited for. One that runs right now ends by itself."""
+        steps, task = lane.steps, lane.task
+        lane.step = lane.task = None
+        if task is not None:
+            task.cancel()
+            if steps is not None:
+                self._ended(lane, steps)
+
+    def _next(self, lane: Lane) -> None:
+        """Go on with what came while a generator ran."""
+        if self._finished or lane.steps is not None:
+            return
+        if lane is self._events:
+            if self._event_queue:
+                self._start(lane, self.gate.event(self._event_queue.popleft(), time.time()))
+            return
+        side = Side.CLIENT if lane is self._lanes[Side.CLIENT] else Side.TARGET
+        if self._gone and side is Side.CLIENT:
+            self.finish("the client closed the connection")
+        elif lane.queue:
+            data = b"".join(lane.queue)
+            lane.queue.clear()
+            lane.held = 0
+            self._reading(side)
+            self._start(lane, self.gate.receive(side, data, time.time()))
+        elif lane.end:
+            lane.end = False
+            self._gone = side is Side.CLIENT
+            self._start(lane, self.gate.end(side, time.time()))
+
+    def _write(self, step: Send) -> None:
+        transport = self._endpoint(step.to).transport
+        if transport is not None and not transport.is_closing():
+            transport.write(step.data)
+
+    def _closing(self, step: Close) -> None:
+        if step.side is Side.CLIENT:
+            self.finish(step.reason)
+        else:
+            _close(self.target)
+
+    def _broke(self, error: Exception) -> None:
+        """A generator raised: tell the client natively if that still works, then end."""
+        expected = isinstance(error, CheckreinError)
+        reason = str(error) if expected else "the gateway met an internal error and closed this session"
+        self._work.broke(self.id, error)
+        self._reason = f"error: {type(error).__name__}: {reason}"
+        self._quietly(broken(reason))
+        self.finish(reason)
+
+    def _quietly(self, what: Killed) -> None:
+        steps = self.gate.event(what, time.time())
+        try:
+            for step in steps:
+                if type(step) is Send and step.to is Side.CLIENT:
+                    self._write(step)
+        except Exception as error:  # noqa: BLE001 - the session is ending because of an error already
+            self._work.broke(self.id, error)
+        finally:
+            steps.close()
+
+
+def _close(endpoint: Endpoint) -> None:
+    """Close a transport after what was written; abort it if that takes too long."""
+    transport = endpoint.transport
+    if transport is None:
+        return
+    endpoint.over = True
+    if not transport.is_closing():
+        transport.close()
+    asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.abort)

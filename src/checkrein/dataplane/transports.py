@@ -1,0 +1,85 @@
+"""The two asyncio protocols of a relay: they hand bytes, ends and write pressure on, and do nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from typing import Protocol
+
+from checkrein.core.limits import WRITE_HIGH_WATER
+from checkrein.core.side import Side
+
+
+class Ends(Protocol):
+    """What a transport tells its relay."""
+
+    def data(self, side: Side, data: bytes) -> None:
+        """Bytes arrived."""
+
+    def ended(self, side: Side) -> None:
+        """The peer is gone or will send no more."""
+
+    def pressure(self, side: Side, full: bool) -> None:
+        """The write buffer of a side went over or under its mark."""
+
+
+class Endpoint(asyncio.Protocol):
+    """One side's transport."""
+
+    def __init__(self, side: Side, relay: Ends) -> None:
+        self.side = side
+        self.relay = relay
+        self.transport: asyncio.Transport | None = None
+        self.over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set marks and TCP options."""
+        assert isinstance(transport, asyncio.Transport)
+        self.adopt(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def adopt(self, transport: asyncio.Transport) -> None:
+        """Take over a transport (also after TLS was started on it)."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes on."""
+        self.relay.data(self.side, data)
+
+    def eof_received(self) -> bool:
+        """A half-closed peer is a gone peer: no protocol here goes on after its end of stream."""
+        self._end()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        self._end()
+
+    def _end(self) -> None:
+        if not self.over:
+            self.over = True
+            self.relay.ended(self.side)
+
+    def pause_writing(self) -> None:
+        """The peer reads slowly: stop reading from the other side."""
+        self.relay.pressure(self.side, True)
+
+    def resume_writing(self) -> None:
+        """The peer caught up."""
+        self.relay.pressure(self.side, False)
+
+    def hung_up(self) -> bool:
+        """Whether the peer went away, found without reading (a paused transport does not notice)."""
+        if self.transport is None or self.transport.is_closing():
+            return True
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+        return bool(poll.poll(0))
