@@ -1,0 +1,1 @@
+"""I/O that serves ports: key sets and discovery, secret references, side links, the killable worker."""
