@@ -137,3 +137,65 @@ CATALOG_ROWS: Final = 400_000
 
 CATALOG_DEFINITION_BYTES: Final = 256 * 1024
 """The longest definition of one view that is looked through; a longer one is taken as unreadable."""
+
+# --- identity --------------------------------------------------------------------------------
+TOKEN_BYTES: Final = 16 * 1024
+"""One token; real ones with many groups stay below 8 KiB, and it is read before anyone is known."""
+
+TOKEN_KEYS_TRIED: Final = 8
+"""Keys that one token without key id is tried against: a signature check costs 0.1 ms."""
+
+CLOCK_SKEW_SECONDS: Final = 60.0
+"""How far the issuer's clock and ours may differ for exp, nbf and iat."""
+
+NAME_CHARACTERS: Final = 256
+"""A subject, actor, group or issuer name; it stands in every event and in the target's own log."""
+
+GROUPS: Final = 1000
+"""Groups of one principal; a token with more is refused, not cut."""
+
+ACTOR_DEPTH: Final = 8
+"""Links of an actor chain (nested `act`)."""
+
+RSA_BITS: Final = 2048
+"""The shortest RSA key that verifies a token (NIST SP 800-131A)."""
+
+JWKS_KEYS: Final = 100
+"""Keys in one published key set."""
+
+JWKS_BYTES: Final = 512 * 1024
+"""One discovery or key set document."""
+
+JWKS_FETCH_SECONDS: Final = 5.0
+"""One fetch of such a document, connecting included; a login waits for it."""
+
+JWKS_FRESH_SECONDS: Final = 300.0
+"""After this a key set is fetched again at the next login."""
+
+JWKS_STALE_SECONDS: Final = 24 * 3600.0
+"""While the issuer is away its last key set is believed this long; then its logins are refused."""
+
+JWKS_RETRY_SECONDS: Final = 10.0
+"""Between two fetches of one issuer's keys for an unknown key id or after a failure: forged ids cost no more."""
+
+SECRET_BYTES: Final = 64 * 1024
+"""One secret file."""
+
+# --- embedded issuer -------------------------------------------------------------------------
+ISSUER_TOKEN_SECONDS: Final = 900.0
+"""Lifetime of the embedded issuer's tokens."""
+
+ISSUER_KEY_SECONDS: Final = 30 * 24 * 3600.0
+"""Age at which its signing key is replaced; the old one stays published until its last token expired."""
+
+ISSUER_REQUEST_BYTES: Final = 16 * 1024
+"""One token request."""
+
+ISSUER_FAILURES: Final = 20
+"""Failed token requests of one peer and client in ISSUER_FAILURE_SECONDS before it must wait."""
+
+ISSUER_FAILURE_SECONDS: Final = 60.0
+"""See ISSUER_FAILURES."""
+
+ISSUER_PEERS: Final = 10_000
+"""Peers whose failures are counted at once; the oldest are forgotten first."""
