@@ -4,6 +4,7 @@
     ├── ProtocolError        a peer broke the protocol; `blame` says which side
     ├── LimitExceeded        a named limit was met
     ├── Conceded             a request could not be read completely
+    ├── MaskError            a value that is owed a mask cannot be masked and re-framed
     ├── ConfigurationError   the operator's documents are wrong; carries `problems`
     └── Unavailable          something the gateway depends on is away
 
@@ -46,6 +47,10 @@ class LimitExceeded(CheckreinError):
 
 class Conceded(CheckreinError):
     """A request could not be read completely; the message says why."""
+
+
+class MaskError(CheckreinError):
+    """A value that is owed a mask cannot be masked and re-framed (I5): the answer ends in a native error."""
 
 
 class Unavailable(CheckreinError):

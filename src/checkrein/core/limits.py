@@ -131,6 +131,12 @@ DOCUMENT_NODES: Final = 100_000
 DOCUMENT_DEPTH: Final = 40
 """Nesting of one YAML document; ours needs eight."""
 
+POLICY_CANDIDATES: Final = 4096
+"""Objects whose rules a view remembers; a client may name any number of objects."""
+
+POLICY_VIEWS: Final = 1024
+"""(principal, target, profile) triples whose rules a snapshot keeps prepared."""
+
 # --- catalog ---------------------------------------------------------------------------------
 CATALOG_ROWS: Final = 400_000
 """Rows of one catalog query (columns are the most): about 100 MB as a snapshot; a larger database's names concede."""
@@ -199,3 +205,34 @@ ISSUER_FAILURE_SECONDS: Final = 60.0
 
 ISSUER_PEERS: Final = 10_000
 """Peers whose failures are counted at once; the oldest are forgotten first."""
+
+# --- PostgreSQL wire -------------------------------------------------------------------------
+LOGIN_MESSAGE_BYTES: Final = 64 * 1024
+"""One message of either login: a password message carries a token of at most TOKEN_BYTES, a server's error less."""
+
+LOGIN_MESSAGES: Final = 1000
+"""Messages of one login to a target, so that a hostile one cannot keep it going for ever."""
+
+STARTUP_BYTES: Final = 10_000
+"""A start-up packet; the server's own MAX_STARTUP_PACKET_LENGTH."""
+
+SCRAM_ITERATIONS: Final = 100_000
+"""The highest iteration count a target may ask of us: 4096 is usual, and a million costs half a second of the loop."""
+
+ROW_COLUMNS: Final = 1664
+"""Columns of one result set; the server's own MaxTupleAttributeNumber."""
+
+MASK_MEMO: Final = 4096
+"""Masked values remembered per column, so that repeated values cost one dictionary look-up."""
+
+MASK_MEMO_BYTES: Final = 256
+"""Longer values are not remembered; they rarely repeat and would hold memory."""
+
+VALUE_DEPTH: Final = 2
+"""Levels of arrays and composites whose elements detectors read one by one."""
+
+COPY_REMAINDER: Final = 16 * 1024 * 1024
+"""Of a COPY row that is split over frames, what is kept until its end arrives."""
+
+SIDE_ANSWER_BYTES: Final = 256 * 1024 * 1024
+"""All rows of one question over a side link; a catalog of 100,000 columns takes 10 MiB."""
