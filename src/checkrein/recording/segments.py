@@ -21,6 +21,13 @@ LEVEL: Final = 3
 SUMMARY: Final = "closed.json"
 
 
+def segment_name(stem: str, number: int) -> str:
+    """Return the name of a plain segment: `N.jsonl`, or with a stem `STEM.jsonl`, `STEM.1.jsonl` ..."""
+    if not stem:
+        return f"{number}.jsonl"
+    return f"{stem}.{number}.jsonl" if number else f"{stem}.jsonl"
+
+
 class ClosedFile(msgspec.Struct, frozen=True):
     """A closed file as the next segment and the summary name it; `first` and `last` are sequence numbers."""
 
@@ -44,10 +51,10 @@ class Segment:
 
     __slots__ = ("_digest", "_part", "_part_size", "fd", "first", "folder", "packed", "plain", "size", "target")
 
-    def __init__(self, folder: Path, plain: str, closed: str, first: int, existing: bool = False) -> None:
+    def __init__(self, folder: Path, plain: str, first: int, existing: bool = False) -> None:
         self.folder = folder
         self.plain = plain
-        self.target = closed
+        self.target = f"{plain}.zst"
         self.first = first
         self.fd = reopen(folder / plain) if existing else create(folder / plain)
         self.size = os.fstat(self.fd).st_size
