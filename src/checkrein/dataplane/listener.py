@@ -12,7 +12,7 @@ from checkrein.core.limits import MAX_CONNECTIONS
 from checkrein.core.session import Cancelled, Killed, SessionContext
 from checkrein.core.spec import ProtocolSpec
 from checkrein.dataplane.ports import Services
-from checkrein.dataplane.relay import Relay
+from checkrein.dataplane.relay import Generators, Relay
 from checkrein.dataplane.tasks import Tasks
 from checkrein.dataplane.transports import Endpoint
 from checkrein.gate.gate import Gate
@@ -30,7 +30,7 @@ class Sessions:
         self._by_key: dict[bytes, Relay] = {}
         self._none = asyncio.Event()
         self.opened = 0
-        self.generators = 0
+        self.generators = Generators()
 
     def add(self, key: bytes, relay: Relay) -> None:
         """Keep a session until it closes."""
@@ -45,7 +45,6 @@ class Sessions:
         self._by_key.pop(key, None)
         if not self.by_id:
             self._none.set()
-        self.generators += relay.opened_generators - relay.closed_generators
 
     def cancel(self, key: bytes) -> None:
         """Hand a cancel to the session that owns the key; an unknown key is ignored, as the field does."""
@@ -129,7 +128,13 @@ class Listener:
         gate = Gate(self._gateway, self.spec, context)
         sessions = self._sessions
         relay = Relay(
-            gate, self._services, context.id, client, self._tasks.spawn, lambda closed: sessions.remove(key, closed)
+            gate,
+            self._services,
+            context.id,
+            client,
+            self._tasks.spawn,
+            lambda closed: sessions.remove(key, closed),
+            sessions.generators,
         )
         sessions.add(key, relay)
         relay.client.connection_made(transport)

@@ -30,6 +30,16 @@ CLOSE_SECONDS = 5.0
 """How long a closing transport may take to write what was sent before it is aborted."""
 
 
+class Generators:
+    """How many generators were opened and closed: equal when nothing runs."""
+
+    __slots__ = ("closed", "opened")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+
+
 class Lane:
     """One stream of generators. `queue` holds what comes after the one that waits."""
 
@@ -56,14 +66,14 @@ class Relay:
         client: str,
         spawn: Callable[[Any], asyncio.Task[Any]],
         on_closed: Callable[[Relay], None],
+        count: Generators,
     ) -> None:
         self.gate = gate
         self.id = session
         self.client_address = client
         self.client = Endpoint(Side.CLIENT, self)
         self.target = Endpoint(Side.TARGET, self)
-        self.opened_generators = 0
-        self.closed_generators = 0
+        self._count = count
         self._work = Work(self, services)
         self._spawn = spawn
         self._on_closed = on_closed
@@ -188,7 +198,7 @@ class Relay:
 
     def _start(self, lane: Lane, steps: Steps[None]) -> None:
         lane.steps = steps
-        self.opened_generators += 1
+        self._count.opened += 1
         self._run(lane, steps, None)
 
     def _run(self, lane: Lane, steps: Steps[None], reply: Any) -> None:
@@ -225,7 +235,7 @@ class Relay:
     def _ended(self, lane: Lane, steps: Steps[None]) -> None:
         if lane.steps is steps:
             lane.steps = None
-            self.closed_generators += 1
+            self._count.closed += 1
         steps.close()
 
     def _drop(self, lane: Lane) -> None:
