@@ -1,0 +1,72 @@
+"""Approvals over the API: the one way to answer that every surface uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from checkrein.control.api.audit import audit
+from checkrein.control.api.callers import caller, may
+from checkrein.control.api.ports import Control
+from checkrein.core.identity import Principal
+
+router = APIRouter(prefix="/api/v1/approvals")
+Caller = Annotated[Principal, Depends(caller)]
+
+
+class Answer(BaseModel):
+    """A person's words beside a yes or a no."""
+
+    model_config = ConfigDict(extra="forbid")
+    note: str = Field(default="", max_length=2000)
+
+
+def _control(request: Request) -> Control:
+    control: Control = request.app.state.control
+    return control
+
+
+@router.get("")
+async def ls(request: Request, person: Caller, state: str = "") -> list[dict[str, Any]]:
+    """List approvals, newest first."""
+    may(person, "approvals.ls")
+    return await _control(request).approvals.ls(state)
+
+
+@router.get("/{id}")
+async def show(request: Request, person: Caller, id: str) -> dict[str, Any]:
+    """Return one approval."""
+    may(person, "approvals.ls")
+    found = await _control(request).approvals.show(id)
+    if found is None:
+        raise HTTPException(404, {"reason": f"there is no approval {id!r}"})
+    return found
+
+
+@router.post("/{id}/approve")
+async def approve(request: Request, person: Caller, id: str, body: Answer) -> dict[str, Any]:
+    """Say yes."""
+    return await _answer(request, person, id, True, body.note)
+
+
+@router.post("/{id}/deny")
+async def deny(request: Request, person: Caller, id: str, body: Answer) -> dict[str, Any]:
+    """Say no."""
+    return await _answer(request, person, id, False, body.note)
+
+
+async def _answer(request: Request, person: Principal, id: str, approve: bool, note: str) -> dict[str, Any]:
+    may(person, "approvals.answer")
+    try:
+        answered = await _control(request).approvals.answer(id, person, approve, note)
+    except LookupError as error:
+        raise HTTPException(404, {"reason": str(error.args[0])}) from None
+    except PermissionError as error:
+        audit("approvals.refused", person, approval=id, reason=str(error))
+        raise HTTPException(403, {"reason": str(error)}) from None
+    except ValueError as error:
+        raise HTTPException(409, {"reason": str(error)}) from None
+    audit("approvals.approve" if approve else "approvals.deny", person, approval=id)
+    return answered
