@@ -28,6 +28,15 @@ def _ignore(_: object) -> None:
     """Stand for a listener that is not there."""
 
 
+class Health:
+    """Whether the last write of any journal went through; shared by all of one gateway."""
+
+    __slots__ = ("ok",)
+
+    def __init__(self) -> None:
+        self.ok = True
+
+
 class Tools(msgspec.Struct, frozen=True):
     """What journals share. `clock` gives epoch seconds, `mono` monotonic ones.
 
@@ -42,6 +51,7 @@ class Tools(msgspec.Struct, frozen=True):
     on_dirty: Callable[[Any], None] = _ignore
     on_trouble: Callable[[str], None] = _ignore
     segment_bytes: int = SEGMENT_BYTES
+    health: Health = msgspec.field(default_factory=Health)
 
 
 class Journal:
@@ -100,6 +110,7 @@ class Journal:
             raise self._write_failed(error) from error
         self._chain.commit()
         self._lost = 0
+        self._tools.health.ok = True
         segment = self._segment
         segment.size += len(data)
         if not self.dirty:
@@ -135,6 +146,7 @@ class Journal:
             except OSError as error:
                 # after a failed fsync nobody knows what is on disk: never trust this file again
                 self._broken = f"the journal could not be synced: {error.strerror}"
+                self._tools.health.ok = False
                 raise Unavailable(self._broken) from error
 
     # --- failures --------------------------------------------------------------------------------
@@ -143,6 +155,7 @@ class Journal:
         """Undo a failed write in the file and in the chain."""
         self._lost += self._chain.roll_back()
         self._why_lost = error.strerror or type(error).__name__
+        self._tools.health.ok = False
         try:
             os.ftruncate(self._segment.fd, self._segment.size)
         except OSError:

@@ -52,6 +52,14 @@ class Journals:
         self._open[session] = journal
         return journal
 
+    def find(self, session: str) -> Journal | None:
+        """Return the journal of a session of this process, None when there is none."""
+        return self._open.get(session)
+
+    def healthy(self) -> bool:
+        """Whether new statements may be taken: False after a write failed, until one succeeds again."""
+        return self._tools.health.ok
+
     def login_refused(self, fields: dict[str, Any]) -> None:
         """Append to the chain of refused logins, at most LOGIN_REFUSALS_PER_SECOND; the rest are counted in a gap.
 

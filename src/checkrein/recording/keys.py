@@ -1,8 +1,8 @@
 """The gateway's Ed25519 key (RFC 8032) with which recordings are signed, and signed documents.
 
 A signed document is `{"document": {...}, "key": ID, "signature": HEX}` in canonical JSON (sorted keys, no spaces,
-ASCII) and a newline. The signature is over a context line and the canonical document; `key` is the first 16 hex digits of the
-SHA-256 of the raw public key.
+ASCII) and a newline. The signature is over a context line and the canonical document; `key` is the first 16 hex digits
+of the SHA-256 of the raw public key.
 """
 
 from __future__ import annotations
