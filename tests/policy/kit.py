@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from checkrein.core.facts import FactRecord, SessionFacts
-from checkrein.core.identity import Actor, Principal
+from checkrein.core.identity import Principal
 from checkrein.core.spec import ProtocolSpec, SelectorVocabulary
-from checkrein.core.statement import Effect, Origin, Output, Relation, Statement, Use
+from checkrein.core.statement import Effect, Origin, Output, Relation, Statement
 from checkrein.core.target import Profile, Target
 from checkrein.core.verdict import Verdict
 from checkrein.policy.compile import compile_directory
@@ -110,4 +110,3 @@ def decide(texts: str | Snapshot, *effects: Effect, **more: Any) -> Verdict:
     return chosen.decide(facts(statement(*effects, **more)))
 
 
-__all__ = ["Actor", "Origin", "Output", "Relation", "Use"]

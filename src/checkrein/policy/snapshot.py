@@ -20,12 +20,13 @@ from checkrein.policy.view import View
 class Snapshot:
     """A compiled set. Views are prepared on first use and kept, at most POLICY_VIEWS of them."""
 
-    __slots__ = ("_guards", "_id", "_views", "policies")
+    __slots__ = ("_guards", "_id", "_views", "_words", "policies")
 
     def __init__(self, id: str, policies: tuple[Policy, ...], specs: Mapping[str, ProtocolSpec]) -> None:
         self._id = id
         self.policies = policies
         self._guards = {name: (spec.guardrails, spec.doors) for name, spec in specs.items()}
+        self._words = {name: spec.vocabulary.objects for name, spec in specs.items()}
         self._views: dict[tuple[int, int, str], View] = {}
 
     @property
@@ -56,6 +57,13 @@ class Snapshot:
     def duties(self, principal: Principal, target: Target, profile: str) -> Obligations:
         """Return what holds for a whole session there: detectors, redact_unknown_calls, read_only, record."""
         return self.view(principal, target, profile).session_duties
+
+    def word_for(self, protocol: str, kind: str) -> str:
+        """Return the selector word that speaks of a kind of object in a protocol, else an empty string."""
+        for word, kinds in self._words.get(protocol, {}).items():
+            if kind in kinds:
+                return word
+        return ""
 
     def view(self, principal: Principal, target: Target, profile: str) -> View:
         """Return the prepared view; kept per principal and target object, so that a new token gets a new one."""
