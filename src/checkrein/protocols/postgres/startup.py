@@ -5,7 +5,7 @@ PostgreSQL manual, "Message Formats" (StartupMessage, SSLRequest, GSSENCRequest,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -20,7 +20,6 @@ GSS_CODE: Final = 80877104
 CANCEL_CODE: Final = 80877102
 SSL_REQUEST: Final = (8).to_bytes(4, "big") + SSL_CODE.to_bytes(4, "big")
 
-_OWN: Final = frozenset({"user", "database", "options", "replication"})
 _ENCODINGS: Final = {
     "UTF8": "UTF8",
     "UNICODE": "UTF8",
@@ -131,91 +130,24 @@ def startup_message(parameters: Mapping[str, str]) -> bytes:
     return (len(body) + 4).to_bytes(4, "big") + bytes(body)
 
 
-def settings_of(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return every setting that a client's start-up asks for, those inside `options` included (which come first).
-
-    Raises ProtocolError for `replication` other than off, and for options other than `-c name=value` and
-    `--name=value`.
-    """
-    if parameters.get("replication", "false").lower() not in ("false", "off", "no", "0", "f", "n"):
-        raise ProtocolError("replication is not open through the gateway", Side.CLIENT, "42501")
-    found = _options(parameters.get("options", ""))
-    for name, value in parameters.items():
-        if name.lower() not in _OWN and not name.startswith("_pq_."):
-            found[name.lower()] = value
-    return found
-
-
-def _words(options: str) -> list[str]:
-    """Split as the server does: at white space, a backslash takes the next character as it is."""
-    words: list[str] = []
-    word: list[str] | None = None
-    escaped = False
-    for character in options:
-        if escaped:
-            word = [*(word or []), character]
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character in " \t\n\r\v\f":
-            if word is not None:
-                words.append("".join(word))
-            word = None
-        else:
-            word = word if word is not None else []
-            word.append(character)
-    if word is not None:
-        words.append("".join(word))
-    return words
-
-
-def _options(options: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    words = iter(_words(options))
-    for word in words:
-        if word == "-c":
-            setting = next(words, "")
-        elif word.startswith(("-c", "--")):
-            setting = word[2:]
-        else:
-            raise ProtocolError(f"start-up option {word[:64]!r} is not allowed", Side.CLIENT, "42501")
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise ProtocolError("a start-up option without name=value", Side.CLIENT, "42601")
-        found[name.lower().replace("-", "_")] = value
-    return found
-
-
 def encoding_of(name: str) -> str:
     """Return UTF8, LATIN1 or SQL_ASCII for any spelling of these, empty for any other encoding."""
     return _ENCODINGS.get("".join(letter for letter in name.upper() if letter.isalnum()), "")
 
 
-def target_settings(
-    settings: Mapping[str, str], classify: Callable[[str, str], str], application: str
-) -> dict[str, str]:
-    """Return what is set on the target at login: the client's free settings, and what the gateway holds.
+def target_settings(forward: Mapping[str, str], principal: str) -> dict[str, str]:
+    """Return what is set on the target at login: the client's settings that may pass, and what the gateway holds.
 
-    `classify(name, value)` gives free, local or refused. `application` is the principal's name, cut to the 63 bytes
-    that a server keeps. Raises ProtocolError (42501) for a refused setting, (22023) for other encodings (PG-A30).
+    `forward` is `settings.startup_parameters(...).forward`. The principal's name becomes `application_name` (I11).
+    Raises ProtocolError (22023) for a client encoding other than UTF8, LATIN1 and SQL_ASCII (PG-A30).
     """
-    found: dict[str, str] = {}
-    encoding = "UTF8"
-    for name, value in settings.items():
-        if name == "client_encoding":
-            encoding = encoding_of(value)
-            if not encoding:
-                raise ProtocolError("client_encoding must be UTF8, LATIN1 or SQL_ASCII", Side.CLIENT, "22023")
-        elif name == "standard_conforming_strings" and value.lower() in ("on", "true", "yes", "1"):
-            continue
-        elif (kind := classify(name, value)) == "free":
-            found[name] = value
-        elif kind != "local":
-            raise ProtocolError(f"setting {name[:64]!r} may not be changed through the gateway", Side.CLIENT, "42501")
-    return found | {
+    encoding = encoding_of(forward.get("client_encoding", "UTF8"))
+    if not encoding:
+        raise ProtocolError("client_encoding must be UTF8, LATIN1 or SQL_ASCII", Side.CLIENT, "22023")
+    return dict(forward) | {
         "client_encoding": encoding,
         "standard_conforming_strings": "on",
-        "application_name": application_name(application),
+        "application_name": application_name(principal),
     }
 
 
