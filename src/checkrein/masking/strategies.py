@@ -1,0 +1,107 @@
+"""The five ways to mask a value, for every neutral kind: what a kind cannot carry becomes NULL."""
+
+from __future__ import annotations
+
+import json
+
+from checkrein.core.maskplan import MaskFunction
+from checkrein.core.verdict import MaskDuty
+from checkrein.masking import tokens
+
+ORDER = ("null", "redact", "hash", "token", "partial")
+"""From the strictest to the mildest."""
+
+REDACTED = b"[redacted]"
+HASH_DIGITS = 32
+_NEUTRAL: dict[str, bytes] = {"integer": b"0", "numeric": b"0", "uuid": b"00000000-0000-0000-0000-000000000000"}
+_SEPARATORS = frozenset("-.()/+: ")
+
+
+def strictness(duty: MaskDuty) -> tuple[int, int, bool]:
+    """Return a sort key: the smallest is the strictest."""
+    rank = ORDER.index(duty.strategy) if duty.strategy in ORDER else -1
+    return rank, duty.keep_first + duty.keep_last, duty.joinable
+
+
+def strictest(duties: list[MaskDuty]) -> MaskDuty:
+    """Return the strictest of at least one duty."""
+    return min(duties, key=strictness)
+
+
+def partial(value: bytes, keep_first: int, keep_last: int) -> bytes:
+    """Return a value with only its first and last characters left.
+
+    Characters become `*`; separators stay where the rest is digits and capitals. A value of which less than half would
+    be hidden is hidden whole.
+    """
+    text = value.decode("utf-8", "replace")
+    signs = [place for place, char in enumerate(text) if char.isalnum()] if _is_code(text) else list(range(len(text)))
+    first, last = max(0, keep_first), max(0, keep_last)
+    if 2 * (first + last) > len(signs):
+        first = last = 0
+    hidden = set(signs[first : len(signs) - last])
+    return "".join("*" if place in hidden else char for place, char in enumerate(text)).encode()
+
+
+def _is_code(text: str) -> bool:
+    """Say whether a text is digits and capitals between separators, such as a card or account number."""
+    return any(char.isdigit() for char in text) and all(
+        char.isdigit() or char in _SEPARATORS or "A" <= char <= "Z" for char in text
+    )
+
+
+def redact_text(duty: MaskDuty) -> bytes:
+    """Return the fixed text of a duty."""
+    return duty.text.encode() if duty.text else REDACTED
+
+
+def mask_text(duty: MaskDuty, key: bytes, value: bytes, shape: str) -> bytes | None:
+    """Return a masked text, or None for NULL; a strategy that is not known masks as `null`."""
+    if duty.strategy == "redact":
+        return redact_text(duty)
+    if duty.strategy == "partial":
+        return partial(value, duty.keep_first, duty.keep_last)
+    if duty.strategy == "hash":
+        return tokens.hexed(key, b"hash", value, HASH_DIGITS)
+    if duty.strategy == "token":
+        return tokens.SHAPES[shape](key, value)
+    return None
+
+
+def _as_json(duty: MaskDuty, key: bytes, value: bytes) -> bytes | None:
+    """Mask a whole JSON value: its text where it is a string, else its source; a part of anything else would not be JSON."""
+    try:
+        inner = json.loads(value)
+    except (ValueError, RecursionError):
+        inner = None
+    if isinstance(inner, str):
+        masked = mask_text(duty, key, inner.encode("utf-8", "surrogatepass"), "like")
+    elif duty.strategy == "partial":
+        return None
+    else:
+        masked = mask_text(duty, key, value, "text")
+    return None if masked is None else json.dumps(masked.decode("utf-8", "replace"), ensure_ascii=False).encode()
+
+
+def column_mask(duty: MaskDuty, key: bytes, kind: str) -> MaskFunction:
+    """Return the function that masks one column of a neutral kind."""
+    strategy = duty.strategy
+    if kind == "text":
+        return lambda value: mask_text(duty, key, value, "like")
+    if kind == "json":
+        return lambda value: _as_json(duty, key, value)
+    if strategy == "redact":
+        neutral = _NEUTRAL.get(kind)
+        return lambda value: neutral
+    if strategy == "token" and kind in ("integer", "uuid"):
+        make = tokens.SHAPES[kind]
+        return lambda value: make(key, value)
+    if strategy == "token" and kind == "numeric":
+        return lambda value: _numeric_token(key, value)
+    return lambda value: None
+
+
+def _numeric_token(key: bytes, value: bytes) -> bytes | None:
+    """Return digits in the same places; NaN, infinity and exponents have none and become NULL."""
+    body = value.lstrip(b"-")
+    return tokens.whole(key, value) if body.replace(b".", b"", 1).isdigit() else None
