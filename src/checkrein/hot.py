@@ -10,7 +10,6 @@ from typing import Final
 
 PATTERNS: Final = (
     "core/framing.py",
-    "core/steps.py",
     "protocols/*/codec.py",
     "protocols/*/rows.py",
     "recording/chain.py",

@@ -1,0 +1,80 @@
+# Shared by the scripts: finds a Python, makes .venv from the lock, installs this checkout into it. Source it.
+# shellcheck shell=bash
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+
+say() { printf '%s\n' "-- $*" >&2; }
+die() { printf '%s\n' "error: $*" >&2; exit 1; }
+
+# Install Debian packages where that is possible; says what is missing where it is not.
+apt_install() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    say "missing: $* (not root, or no apt-get): what needs them is skipped and counted"
+    return 1
+  fi
+  say "installing $*"
+  [ -n "${APT_UPDATED:-}" ] || apt-get update -qq </dev/null >&2 || true
+  APT_UPDATED=1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+find_python() {
+  local name
+  for name in python3.11 python3.12 python3.13 python3; do
+    if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      command -v "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+
+make_venv() {
+  [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return 0
+  find_python >/dev/null || apt_install python3 python3-venv || true
+  local python
+  python="$(find_python)" || die "Python 3.11 or newer is needed"
+  rm -rf "$VENV"
+  if ! "$python" -m venv "$VENV" 2>/dev/null; then
+    rm -rf "$VENV"
+    apt_install python3-venv || die "python3-venv is needed"
+    "$python" -m venv "$VENV"
+  fi
+}
+
+# A digest of what is installed: the same digest, nothing to do.
+digest() { cat "$@" | sha256sum | cut -d' ' -f1; }
+
+# install_locked LOCK: every dependency at its pinned version, with its hash.
+install_locked() {
+  local stamp="$VENV/.locked" now
+  now="$(digest "$1")"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
+  say "installing dependencies of $(basename "$1")"
+  "$VENV/bin/python" -m pip install -q --require-hashes -r "$1" </dev/null
+  printf '%s' "$now" >"$stamp"
+}
+
+# Install this checkout, compiled where a C compiler is, unless it is installed as it stands.
+install_checkout() {
+  local stamp="$VENV/.checkout" now
+  now="$(cd "$ROOT" && find src setup.py pyproject.toml -type f ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | sort -z |
+    xargs -0 sha256sum | sha256sum)${CHECKREIN_PURE:-}"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
+  say "building and installing this checkout"
+  rm -rf "$ROOT/build"
+  (cd "$ROOT" && "$VENV/bin/python" -m pip install -q --force-reinstall --no-deps --no-build-isolation . </dev/null)
+  rm -rf "$ROOT/build"
+  printf '%s' "$now" >"$stamp"
+}
+
+# prepare LOCK: from a bare machine to a .venv that runs this checkout.
+prepare() {
+  command -v cc >/dev/null || apt_install gcc libc6-dev python3-dev || true
+  make_venv
+  install_locked "$1"
+  install_checkout
+  "$VENV/bin/checkrein" version >&2
+}
