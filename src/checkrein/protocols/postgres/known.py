@@ -39,8 +39,8 @@ class KnownFunction(msgspec.Struct, frozen=True):
     """What calling a known function means.
 
     `verb` and `kind` are of the effect that it carries, empty when none: its object is named by the 0-based
-    `argument`, or is `object` when that is -1. `door` and `guard` are those of the effect, or of (call, schema.name) where
-    `verb` is empty. `safe`: it cannot fail and gives one value per row, so that a masked column may be its argument.
+    `argument`, or is `object` when that is -1. `door` and `guard` are those of the effect, or of (call, schema.name)
+    where `verb` is empty. `safe`: it cannot fail and gives one value per row: a masked column may be its argument.
     `result` is boolean, count or other.
     """
 
@@ -61,8 +61,8 @@ class KnownFunction(msgspec.Struct, frozen=True):
 
 
 # Functions that neither fail nor grow by their argument's value, with the overloads that hold to it. Left out on
-# purpose: abs (fails on the least integer), replace, repeat, lpad and concatenation (fail by size), substr (fails by length),
-# encode, convert, to_char (fail by format), everything that parses.
+# purpose: abs (fails on the least integer), replace, repeat, lpad and concatenation (fail by size), substr (fails by
+# length), encode, convert, to_char (fail by format), everything that parses.
 _SAFE: Final[dict[str, frozenset[tuple[int, ...]]]] = {
     "lower": frozenset({(_TEXT,)}),
     "upper": frozenset({(_TEXT,)}),

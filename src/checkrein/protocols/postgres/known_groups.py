@@ -174,7 +174,7 @@ HARMLESS_VOLATILE: Final = _names(
     pg_stat_get_xact_tuples_updated
     """
 )
-"""Volatile functions that were looked at: time, randomness, state and sizes of the server; none changes or shows data."""
+"""Volatile functions that were looked at: time, randomness, the server's state and sizes; none changes data."""
 
 KNOWN_EXTENSIONS: Final = frozenset(
     """

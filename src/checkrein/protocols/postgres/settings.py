@@ -2,7 +2,9 @@
 
 The free ones were taken from what psql, pg_dump, libpq, psycopg, asyncpg, pgjdbc, pgx, Npgsql, node-postgres,
 SQLAlchemy, Django, DBeaver and Metabase send. None of them alters how a text is read, who runs it, what is logged, or
-what the server loads. Everything that is not on the lists is refused. Source: PostgreSQL manual, chapter "Server Configuration".
+what the server loads. Everything that is not on the lists is refused.
+
+Source: PostgreSQL manual, chapter "Server Configuration".
 """
 
 from __future__ import annotations
