@@ -1,4 +1,4 @@
-"""Refuses what must not stand in a tracked file: machine paths, registry addresses, large files. Wants change fragments."""
+"""Refuses what must not stand in a tracked file: machine paths, registry addresses, large files; wants fragments."""
 
 from __future__ import annotations
 

@@ -81,26 +81,26 @@ class Client:
 
 
 def _reason(answer: httpx.Response) -> str:
-    """Return the sentence of an error answer: `detail` of FastAPI or of problem+json."""
+    """Return the sentence of an error answer: its `reason`, or FastAPI's `detail`."""
     from checkrein.cli.output import printable
 
     try:
         body = answer.json()
     except ValueError:
         body = None
-    detail = body.get("detail") or body.get("title") if isinstance(body, dict) else None
+    detail = body.get("reason") or body.get("detail") if isinstance(body, dict) else None
     return printable(detail) if detail else f"the gateway answered {answer.status_code}"
 
 
-def connect() -> Client:
+def connect(token: str = "") -> Client:
     """Return a client that speaks for whoever runs the command. Raises Refused, Unreachable when nothing is there.
 
-    With CHECKREIN_TOKEN it is the token's principal at CHECKREIN_URL, which must be https beyond loopback. Else it is
+    With `token` or CHECKREIN_TOKEN it is the token's principal at CHECKREIN_URL, which must be https beyond loopback. Else it is
     `local:<user>` over the socket, which only the owner of the data folder and root can open.
     """
     import httpx
 
-    token = os.environ.get("CHECKREIN_TOKEN")
+    token = token or os.environ.get("CHECKREIN_TOKEN", "")
     if token:
         url = os.environ.get("CHECKREIN_URL") or DEFAULT_URL
         require_safe(url)

@@ -158,8 +158,8 @@ async def _body(request: Request) -> bytes:
 
 
 def issuer_router(issuer: EmbeddedIssuer) -> APIRouter:
-    """Return the issuer's routes, to be included under the prefix `/issuer`."""
-    router = APIRouter()
+    """Return the issuer's routes, all below `/issuer`."""
+    router = APIRouter(prefix="/issuer")
 
     @router.get("/.well-known/openid-configuration")
     async def discovery() -> JSONResponse:
