@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -57,6 +58,23 @@ class Client:
         """GET bytes. Raises Refused, Unreachable."""
         return self._answer("GET", path, params=query).content
 
+    def fetch(self, path: str, body: Any) -> bytes:
+        """POST a JSON body. Return the answer's bytes. Raises Refused, Unreachable."""
+        return self._answer("POST", path, json=body).content
+
+    def lines(self, path: str) -> Iterator[str]:
+        """GET an answer that comes line by line, as long as it lasts. Raises Refused, Unreachable."""
+        import httpx
+
+        try:
+            with self._http.stream("GET", path, timeout=httpx.Timeout(_SECONDS, read=None)) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise Refused(_reason(answer))
+                yield from answer.iter_lines()
+        except httpx.HTTPError as error:
+            raise Unreachable(f"the gateway at {self._where} went away ({type(error).__name__})") from None
+
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         """Call and return the JSON answer, None for an empty one. Raises Refused, Unreachable."""
         answer = self._answer(method, path, **arguments)
@@ -95,8 +113,8 @@ def _reason(answer: httpx.Response) -> str:
 def connect(token: str = "") -> Client:
     """Return a client that speaks for whoever runs the command. Raises Refused, Unreachable when nothing is there.
 
-    With `token` or CHECKREIN_TOKEN it is the token's principal at CHECKREIN_URL, which must be https beyond loopback. Else it is
-    `local:<user>` over the socket, which only the owner of the data folder and root can open.
+    With `token` or CHECKREIN_TOKEN it is the token's principal at CHECKREIN_URL, which must be https beyond loopback.
+    Else it is `local:<user>` over the socket, which only the owner of the data folder and root can open.
     """
     import httpx
 

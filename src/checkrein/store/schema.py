@@ -65,7 +65,7 @@ SESSIONS: Final = Table(
     Index("sessions_opened", "opened"),
     Index("sessions_principal", "principal", "opened"),
 )
-"""The index over recordings, rebuilt from journals at any time. `overflow`: not every term is in session_terms."""
+"""The index over recordings, rebuilt from journals at any time. `overflow`: not every text is in session_terms."""
 
 SESSION_TERMS: Final = Table(
     "session_terms",
