@@ -1,8 +1,8 @@
 """Values on the wire: neutral kinds of types, and binary forms to text forms and back.
 
-A text form is what the server's text format shows under `DateStyle ISO`, `TimeZone UTC` and `bytea_output hex`, as UTF-8
-(sources: the send and receive functions of the server's `utils/adt`). Decoding raises ValueError for bytes that are no
-value of the type, encoding for texts that are none.
+A text form is what the server's text format shows under `DateStyle ISO`, `TimeZone UTC` and `bytea_output hex`, in
+UTF-8 (sources: the send and receive functions of the server's `utils/adt`). Decoding raises ValueError for bytes that
+are no value of the type, encoding for texts that are none.
 """
 
 from __future__ import annotations
@@ -184,13 +184,25 @@ def _uuid_pack(text: bytes) -> bytes:
     return uuid.UUID(text.decode("ascii")).bytes
 
 
-def _float(code: str, digits: int) -> tuple[Decoder, Decoder]:
+def _shortest(value: float, packer: struct.Struct) -> str:
+    """The fewest digits that give the same bytes again, as the server prints since version 12."""
+    wanted = packer.pack(value)
+    return next(
+        (text for digits in range(1, 18) if packer.pack(float(text := format(value, f".{digits}g"))) == wanted),
+        repr(value),
+    )
+
+
+def _float(code: str) -> tuple[Decoder, Decoder]:
     packer = struct.Struct(code)
 
     def decode(value: bytes) -> bytes:
         if len(value) != packer.size:
             raise ValueError("a float of another size")
-        return b"%s" % format(packer.unpack(value)[0], f".{digits}g").encode()
+        number: float = packer.unpack(value)[0]
+        if number != number or number in (float("inf"), float("-inf")):
+            return {"nan": b"NaN", "inf": b"Infinity", "-inf": b"-Infinity"}[str(number)]
+        return _shortest(number, packer).encode()
 
     def encode(text: bytes) -> bytes:
         try:
@@ -278,8 +290,8 @@ _CODECS: Final[dict[int, tuple[Decoder, Decoder]]] = {
     JSON: (_same, _json_pack),
     JSONB: (_jsonb_text, _jsonb_pack),
     650: (_inet_text, _cidr_pack),
-    700: _float(">f", 9),
-    701: _float(">d", 17),
+    700: _float(">f"),
+    701: _float(">d"),
     869: (_inet_text, _inet_pack),
     1082: (date_text, pack_date),
     1114: (timestamp_text, pack_timestamp),

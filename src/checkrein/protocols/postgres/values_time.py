@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _EPOCH: Final = date(2000, 1, 1)
-_MOMENT: Final = datetime(2000, 1, 1)  # noqa: DTZ001
+_MOMENT: Final = datetime(2000, 1, 1)
 _DAY: Final = 86_400_000_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ENDS: Final = {8: (2**63 - 1, -(2**63)), 4: (2**31 - 1, -(2**31))}
