@@ -58,6 +58,38 @@ class SideLink(Protocol):
         """Return the answer once `ready` is True again. May be the cached object itself when nothing changed."""
 
 
+class TokenLogin(Protocol):
+    """Logs a client on loopback in at the gateway with a token that it does not have itself; sans-IO, one connection.
+
+    Feed `client()` and `gateway()`; after each, send what `take()` gives and do what `wants` says: `client` (read from
+    it), `dial` (connect to the gateway), `tls` (start TLS there, then `tls_started()`), `gateway` (read from it),
+    `token` (then `give()` a fresh one), `open` (from now on carry bytes both ways), `close`.
+    """
+
+    wants: str
+
+    def client(self, data: bytes) -> None:
+        """Take bytes of the client. Raises ProtocolError."""
+
+    def dialled(self) -> None:
+        """The transport to the gateway is open."""
+
+    def gateway(self, data: bytes) -> None:
+        """Take bytes of the gateway. Raises ProtocolError."""
+
+    def tls_started(self) -> None:
+        """TLS to the gateway runs, its certificate verified."""
+
+    def give(self, token: Secret) -> None:
+        """Take the token that was wanted."""
+
+    def failed(self, reason: str) -> None:
+        """The gateway, or a token, cannot be had: tell the client natively and close."""
+
+    def take(self) -> tuple[bytes, bytes]:
+        """Return and forget what is to be sent to the client, and to the gateway."""
+
+
 class ProtocolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A protocol as the other layers see it. Everything here is a value or a factory; nothing is shared state.
 
@@ -81,3 +113,4 @@ class ProtocolSpec(msgspec.Struct, frozen=True, kw_only=True):
     catalog_question: Any = None
     starter_policy: Callable[[Any, str], str] | None = None
     dsn: Callable[..., str] | None = None
+    token_login: Callable[[str, str], TokenLogin] | None = None  # of (target, profile)
