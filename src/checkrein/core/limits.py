@@ -236,3 +236,13 @@ COPY_REMAINDER: Final = 16 * 1024 * 1024
 
 SIDE_ANSWER_BYTES: Final = 256 * 1024 * 1024
 """All rows of one question over a side link; a catalog of 100,000 columns takes 10 MiB."""
+
+# --- masking ---------------------------------------------------------------------------------
+MASK_SCANNERS: Final = 512
+"""Scanners kept, one per duty set and principal; a scanner is small and shares its compiled patterns."""
+
+DETECTOR_SETS: Final = 32
+"""Compiled sets of detectors kept; compiling one takes tens of milliseconds and about a megabyte."""
+
+MASK_NAMES: Final = 4096
+"""Column and key names whose context is remembered; keys of JSON come from the data."""
