@@ -4,87 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
+from checkrein.core.errors import LimitExceeded
 from checkrein.core.identity import Principal
-from checkrein.core.limits import OPEN_APPROVALS, OPEN_APPROVALS_PER_PRINCIPAL
-from checkrein.core.verdict import AskTerms
+from checkrein.core.limits import OPEN_APPROVALS
 from checkrein.gate.ports import Await, Consume, Question, Settled
+from checkrein.store.approvals import APPROVED, DENIED, PENDING, Approval, ApprovalStore
 
 T = TypeVar("T")
-LOCAL = "local"
-PENDING, APPROVED = "pending", "approved"
-
-
-class Row(msgspec.Struct, kw_only=True):
-    """One approval as the store keeps it. Times are epoch seconds.
-
-    `answers` are who said yes so far (issuer, subject); `covers` the rules (by index) that each of them may answer for.
-    """
-
-    id: str
-    state: str
-    binding: str
-    subject: str
-    issuer: str
-    actors: list[tuple[str, str]]
-    target: str
-    profile: str
-    protocol: str
-    session: str
-    statement: str
-    parameters: list[str | None] | None
-    verbs: list[str]
-    touches: list[str]
-    terms: list[AskTerms]
-    asked_at: float
-    expires_at: float
-    uses_left: int
-    answers: list[tuple[str, str]] = []
-    covers: list[list[int]] = []
-    answered_at: float | None = None
-    reason: str = ""
-
-
-class Book(Protocol):
-    """The store's side; synchronous, called in one thread. Every change is a compare-and-set on the state."""
-
-    def insert(self, row: Row) -> None:
-        """Keep a new question."""
-
-    def get(self, id: str) -> Row | None:
-        """Return one."""
-
-    def by_binding(self, binding: str, state: str) -> Row | None:
-        """Return the newest with this binding and state."""
-
-    def ls(self, state: str, limit: int) -> list[Row]:
-        """List, newest first; an empty state means all."""
-
-    def count(self, state: str, principal: tuple[str, str] | None) -> int:
-        """Count, of one (issuer, subject) if given."""
-
-    def settle(self, row: Row, was: str) -> bool:
-        """Write what an answer changed where the state is still `was`. Return whether it was."""
-
-    def consume(self, id: str, now: float) -> bool:
-        """Take one use of an approved, unexpired grant; the last use makes it `used`. Return whether there was one."""
-
-    def expire(self, now: float) -> list[str]:
-        """Expire pending questions and approved grants whose time is over. Return their ids."""
+LOCAL: Final = "local"
+CANCELLED: Final = "cancelled by the client"
 
 
 class Approvals:
     """The desk of one gateway. Store work runs in one thread; waiting is on the loop."""
 
     def __init__(
-        self, book: Book, thread: Executor, clock: Callable[[], float], new_id: Callable[[], str], url: str = ""
+        self,
+        store: ApprovalStore,
+        thread: Executor,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        url: str = "",
     ) -> None:
-        self._book = book
+        self._store = store
         self._thread = thread
         self._clock = clock
         self._new_id = new_id
@@ -92,6 +42,8 @@ class Approvals:
         self._waiters: collections.Counter[str] = collections.Counter()
         self._promised: set[str] = set()
         self._changed: dict[str, asyncio.Event] = {}
+        self._said: dict[str, list[tuple[str, list[int]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
     # --- the gate's side -------------------------------------------------------------------------
@@ -103,57 +55,57 @@ class Approvals:
                 return await self._run(self._open, item)
             if isinstance(item, Await):
                 return await self._wait(item)
-            return await self._run(self._book.consume, item.id, self._clock())
-        except OSError as error:
-            return False if isinstance(item, Consume) else Settled("", "unavailable", self._clock(), reason=str(error))
+            return await self._run(self._store.consume, item.id, session, self._clock())
+        except SQLAlchemyError:
+            away = Settled("", "unavailable", self._clock(), reason="the approval store is away")
+            return False if isinstance(item, Consume) else away
 
     def withdraw(self, id: str, reason: str) -> None:
         """Withdraw an open question, unless another asker waits for it or was told to come back for it."""
-        self._loop.create_task(self._withdraw(id, reason))
+        task = self._loop.create_task(self._withdraw(id, reason))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _withdraw(self, id: str, reason: str) -> None:
-        if self._waiters[id] > 0 and reason != "cancelled by the client":
+        others = self._waiters[id] > 0 or id in self._promised
+        if others and reason != CANCELLED:
             return
-        if id not in self._promised:
-            await self._run(self._settle_as, id, "withdrawn", reason)
-            self._wake(id)
+        with contextlib.suppress(SQLAlchemyError):
+            await self._run(self._store.withdraw, id, reason, self._clock())
+        self._forget(id)
 
     def _open(self, question: Question) -> Settled:
         now = self._clock()
-        self._expire(now)
-        grant = self._book.by_binding(question.binding, APPROVED)
-        if grant is not None and grant.uses_left > 0:
-            return self._settled(grant, now)
-        row = self._book.by_binding(question.binding, PENDING)
-        if row is not None:
-            return self._settled(row, now)
-        who = (question.principal.issuer, question.principal.subject)
-        if self._book.count(PENDING, None) >= OPEN_APPROVALS:
-            return Settled("", "unavailable", now, reason="too many questions are open")
-        if self._book.count(PENDING, who) >= OPEN_APPROVALS_PER_PRINCIPAL:
-            return Settled("", "unavailable", now, reason="too many of your questions are open; wait for their answers")
-        row = self._row(question, now)
-        self._book.insert(row)
-        return self._settled(row, now)
+        found = self._store.open_for(question.binding, question.session, now)
+        if found is None:
+            found = self._approval(question, now)
+            try:
+                self._store.add(found)
+            except LimitExceeded as error:
+                return Settled("", "unavailable", now, reason=str(error))
+        return self._settled(found, now)
 
-    def _row(self, question: Question, now: float) -> Row:
+    def _approval(self, question: Question, now: float) -> Approval:
         principal = question.principal
-        return Row(
+        first = question.terms[0]
+        return Approval(
             id=self._new_id(),
-            state=PENDING,
             binding=question.binding,
-            subject=principal.subject,
             issuer=principal.issuer,
-            actors=[(actor.issuer, actor.subject) for actor in principal.actors],
+            subject=principal.subject,
+            actors=[{"issuer": actor.issuer, "subject": actor.subject} for actor in principal.actors],
             target=question.target,
             profile=question.profile,
             protocol=question.protocol,
             session=question.session,
+            session_only=any(terms.session_only for terms in question.terms),
             statement=question.statement,
             parameters=None if question.parameters is None else list(question.parameters),
             verbs=list(question.verbs),
             touches=list(question.touches),
-            terms=list(question.terms),
+            policy=first.policy,
+            rule=first.rule,
+            terms=[msgspec.to_builtins(terms) for terms in question.terms],
             asked_at=now,
             expires_at=now + min(terms.expire for terms in question.terms),
             uses_left=min(terms.uses for terms in question.terms),
@@ -166,10 +118,10 @@ class Approvals:
         try:
             async with asyncio.timeout(item.hold):
                 while True:
+                    changed.clear()  # before looking: an answer between look and wait must not be missed
                     settled = await self._run(self._state, item.id)
                     if settled.state != PENDING:
                         return settled
-                    changed.clear()
                     await changed.wait()
         except TimeoutError:
             settled = await self._run(self._state, item.id)
@@ -184,72 +136,65 @@ class Approvals:
 
     def _state(self, id: str) -> Settled:
         now = self._clock()
-        self._expire(now)
-        row = self._book.get(id)
-        return Settled(id, "withdrawn", now) if row is None else self._settled(row, now)
+        self._store.expire(now)
+        found = self._store.get(id)
+        return Settled(id, "withdrawn", now) if found is None else self._settled(found, now)
 
-    def _settled(self, row: Row, now: float) -> Settled:
-        by = tuple(f"{issuer}:{subject}" for issuer, subject in row.answers)
-        url = f"{self._url}/approvals/{row.id}" if self._url else ""
-        return Settled(row.id, row.state, now, by, row.reason, url)
+    def _settled(self, found: Approval, now: float) -> Settled:
+        url = f"{self._url}/approvals/{found.id}" if self._url else ""
+        return Settled(found.id, found.state, now, tuple(found.answered_by), found.reason, url)
 
     # --- people's side ---------------------------------------------------------------------------
 
     async def answer(self, id: str, person: Principal, approve: bool, note: str) -> dict[str, Any]:
         """Answer a question. Raises LookupError, PermissionError or ValueError with a sentence for the person."""
-        row = await self._run(self._answer, id, person, approve, note)
-        if row.state != PENDING:
-            self._promised.discard(id)
-        self._wake(id)
-        return shown(row)
+        answered = await self._run(self._answer, id, person, approve, note)
+        if answered.state != PENDING:
+            self._forget(id)
+        return shown(answered)
 
     async def ls(self, state: str) -> list[dict[str, Any]]:
         """List approvals, newest first."""
-        return [shown(row) for row in await self._run(self._list, state)]
+        return [shown(found) for found in await self._run(self._list, state)]
 
     async def show(self, id: str) -> dict[str, Any] | None:
         """Return one approval."""
-        row = await self._run(self._book.get, id)
-        return None if row is None else shown(row)
+        found = await self._run(self._store.get, id)
+        return None if found is None else shown(found)
 
-    def _list(self, state: str) -> list[Row]:
-        self._expire(self._clock())
-        return self._book.ls(state, OPEN_APPROVALS)
+    def _list(self, state: str) -> list[Approval]:
+        self._store.expire(self._clock())
+        return self._store.find(state or None, OPEN_APPROVALS)
 
-    def _answer(self, id: str, person: Principal, approve: bool, note: str) -> Row:
+    def _answer(self, id: str, person: Principal, approve: bool, note: str) -> Approval:
         now = self._clock()
-        self._expire(now)
-        row = self._book.get(id)
-        if row is None:
+        self._store.expire(now)
+        found = self._store.get(id)
+        if found is None:
             raise LookupError(f"there is no approval {id!r}")
-        check_person(row, person)
-        if row.state != PENDING:
-            raise ValueError(f"approval {id} is {row.state} already; it cannot be answered again")
-        who = (person.issuer, person.subject)
-        if approve and who in row.answers:
-            raise ValueError("you have approved this already; another person must")
-        row.answers = [*row.answers, who] if approve else [who]
-        row.covers = [*row.covers, rules_of(row, person)]
-        row.reason = note
-        row.answered_at = now
+        check_person(found, person)
+        if found.state != PENDING:
+            raise ValueError(f"approval {id} is {found.state} already; it cannot be answered again")
         if not approve:
-            row.state = "denied"
-        elif complete(row.covers, len(row.terms)):
-            row.state = APPROVED
-        if not self._book.settle(row, PENDING):
+            return self._settle(id, DENIED, now, [person.name], note)
+        said = self._said.setdefault(id, [])
+        if person.name in (name for name, _ in said):
+            raise ValueError("you have approved this already; another person must")
+        said.append((person.name, rules_of(found, person)))
+        if not complete([covers for _, covers in said], len(found.terms)):
+            return found
+        return self._settle(id, APPROVED, now, [name for name, _ in said], note)
+
+    def _settle(self, id: str, state: str, now: float, by: list[str], note: str) -> Approval:
+        settled = self._store.settle(id, state, now, by, note)
+        if settled is None:
             raise ValueError(f"approval {id} was settled by someone else at the same moment")
-        return row
+        return settled
 
-    def _expire(self, now: float) -> None:
-        self._promised.difference_update(self._book.expire(now))
-
-    def _settle_as(self, id: str, state: str, reason: str) -> None:
-        row = self._book.get(id)
-        if row is not None and row.state == PENDING:
-            row.state, row.reason, row.answered_at = state, reason, self._clock()
-            self._book.settle(row, PENDING)
-
-    def _wake(self, id: str) -> None:
+    def _forget(self, id: str) -> None:
+        """A question is settled: wake who waits for it."""
+        self._promised.discard(id)
+        self._said.pop(id, None)
         changed = self._changed.get(id)
         if changed is not None:
             changed.set()
@@ -258,24 +203,25 @@ class Approvals:
         return await self._loop.run_in_executor(self._thread, work, *arguments)
 
 
-def check_person(row: Row, person: Principal) -> None:
+def check_person(found: Approval, person: Principal) -> None:
     """Raise PermissionError unless this person may answer: not asker, not in its chain, of a group asked."""
+    chain = {(actor["issuer"], actor["subject"]) for actor in found.actors}
     who = (person.issuer, person.subject)
-    if who == (row.issuer, row.subject):
+    if who == (found.issuer, found.subject):
         raise PermissionError("who asked may not answer")
-    if who in [tuple(actor) for actor in row.actors] or who in [(a.issuer, a.subject) for a in person.actors]:
+    if who in chain:
         raise PermissionError("who stands in the asker's chain may not answer")
     if person.actors:
         raise PermissionError("a person answers, not an agent acting for one")
-    if not rules_of(row, person):
-        groups = {group for terms in row.terms for group in terms.approvers}
+    if not rules_of(found, person):
+        groups = {group for terms in found.terms for group in terms["approvers"]}
         raise PermissionError(f"this needs one of the groups {', '.join(sorted(groups))}; you have none of them")
 
 
-def rules_of(row: Row, person: Principal) -> list[int]:
+def rules_of(found: Approval, person: Principal) -> list[int]:
     """Return the asking rules that this person may answer for; a local approver, where there is one, for all."""
     local = person.issuer == LOCAL
-    return [i for i, terms in enumerate(row.terms) if local or not set(terms.approvers).isdisjoint(person.groups)]
+    return [i for i, terms in enumerate(found.terms) if local or not set(terms["approvers"]).isdisjoint(person.groups)]
 
 
 def complete(covers: list[list[int]], rules: int) -> bool:
@@ -294,27 +240,27 @@ def complete(covers: list[list[int]], rules: int) -> bool:
     return sum(place(person, set()) for person in range(len(covers))) >= rules
 
 
-def shown(row: Row) -> dict[str, Any]:
+def shown(found: Approval) -> dict[str, Any]:
     """Return an approval as commands and the API show it."""
     return {
-        "id": row.id,
-        "state": row.state,
-        "principal": f"{row.issuer}:{row.subject}",
-        "actors": [f"{issuer}:{subject}" for issuer, subject in row.actors],
-        "target": row.target,
-        "profile": row.profile,
-        "protocol": row.protocol,
-        "session": row.session,
-        "statement": row.statement,
-        "parameters": row.parameters,
-        "verbs": row.verbs,
-        "touches": row.touches,
-        "policy": row.terms[0].policy,
-        "rule": row.terms[0].rule,
-        "rules": [f"{terms.policy}/{terms.rule}" for terms in row.terms],
-        "approvers": sorted({group for terms in row.terms for group in terms.approvers}),
-        "asked_at": row.asked_at,
-        "expires_at": row.expires_at,
-        "answered_by": [f"{issuer}:{subject}" for issuer, subject in row.answers],
-        "reason": row.reason,
+        "id": found.id,
+        "state": found.state,
+        "principal": f"{found.issuer}:{found.subject}",
+        "actors": [f"{actor['issuer']}:{actor['subject']}" for actor in found.actors],
+        "target": found.target,
+        "profile": found.profile,
+        "protocol": found.protocol,
+        "session": found.session,
+        "statement": found.statement,
+        "parameters": found.parameters,
+        "verbs": found.verbs,
+        "touches": found.touches,
+        "policy": found.policy,
+        "rule": found.rule,
+        "rules": [f"{terms['policy']}/{terms['rule']}" for terms in found.terms],
+        "approvers": sorted({group for terms in found.terms for group in terms["approvers"]}),
+        "asked_at": found.asked_at,
+        "expires_at": found.expires_at,
+        "answered_by": found.answered_by,
+        "reason": found.reason,
     }

@@ -1,0 +1,95 @@
+"""The policies in force: read from the directory, swapped whole, kept when a new set is bad."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+import watchfiles
+
+from checkrein.core.errors import ConfigurationError, Problem
+from checkrein.core.spec import ProtocolSpec
+from checkrein.core.target import Target
+from checkrein.policy.compile import Compiled, compile_directory
+from checkrein.policy.snapshot import Snapshot
+from checkrein.recording.files import private_folder, write_durably
+
+POLICY_FILES: Final = 1000
+"""Files of a policy directory; more is a wrong directory."""
+
+_log = structlog.get_logger("checkrein.policies")
+
+
+def read_files(folder: Path) -> list[tuple[str, str]]:
+    """Return (path, text) of the YAML files under a folder. Raises ConfigurationError."""
+    if not folder.is_dir():
+        raise ConfigurationError((Problem(str(folder), 0, 0, "is not a directory of policies"),))
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".yaml", ".yml") and path.is_file()]
+    if len(paths) > POLICY_FILES:
+        raise ConfigurationError((Problem(str(folder), 0, 0, f"holds more than {POLICY_FILES} files"),))
+    try:
+        return [(str(path), path.read_text(encoding="utf-8")) for path in paths]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError((Problem(str(folder), 0, 0, f"cannot be read: {error}"),)) from None
+
+
+class PolicySet:
+    """Holds the snapshot in force. `archive` keeps every set that was ever in force, by id, for evidence and replay."""
+
+    def __init__(
+        self,
+        folder: Path,
+        archive: Path,
+        specs: Mapping[str, ProtocolSpec],
+        targets: Sequence[Target],
+        detectors: Collection[str],
+    ) -> None:
+        self._folder = folder
+        self._archive = archive
+        self._specs = specs
+        self._targets = targets
+        self._detectors = detectors
+        self.problem = ""
+        self.warnings: tuple[Problem, ...] = ()
+        self._snapshot = self._take(self._compile())
+
+    def current(self) -> Snapshot:
+        """Return the snapshot in force now."""
+        return self._snapshot
+
+    def reload(self) -> bool:
+        """Read the directory again; a bad set is reported and never replaces a good one. Return whether it holds."""
+        try:
+            compiled = self._compile()
+        except ConfigurationError as error:
+            self.problem = str(error)
+            _log.error("policies refused; the earlier set stays in force", problems=self.problem.splitlines())
+            return False
+        self.problem = ""
+        before = self._snapshot.id
+        self._snapshot = self._take(compiled)
+        if self._snapshot.id != before:
+            _log.info("policies in force", snapshot=self._snapshot.id, before=before)
+        return True
+
+    async def watch(self) -> None:
+        """Reload on every change of the directory, until cancelled."""
+        async for _ in watchfiles.awatch(self._folder, step=50, debounce=200):
+            self.reload()
+
+    def _compile(self) -> Compiled:
+        return compile_directory(read_files(self._folder), self._specs, self._targets, self._detectors)
+
+    def _take(self, compiled: Compiled) -> Snapshot:
+        self.warnings = compiled.warnings
+        for warning in compiled.warnings:
+            _log.warning("policy", problem=str(warning))
+        private_folder(self._archive)
+        path = self._archive / f"{compiled.snapshot.id}.json"
+        if not path.exists():
+            documents = [json.loads(one.value.model_dump_json(by_alias=True)) for one in compiled.documents]
+            write_durably(path, json.dumps({"id": compiled.snapshot.id, "documents": documents}, indent=1).encode())
+        return compiled.snapshot

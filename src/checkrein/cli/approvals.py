@@ -1,0 +1,79 @@
+"""`checkrein approvals`: what waits for a person, and answering it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from checkrein.cli.client import connect
+from checkrein.cli.output import print_json, print_table, printable, when
+
+STATES = ("pending", "approved", "denied", "expired", "withdrawn", "used")
+WATCH_SECONDS = 1.0
+
+
+@click.group("approvals")
+def command() -> None:
+    """List and answer what waits for a person."""
+
+
+@command.command("ls")
+@click.option("--state", type=click.Choice(STATES), default=None, help="Only this state.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls(state: str | None, as_json: bool) -> None:
+    """List approvals, newest first."""
+    rows = connect().get("/api/v1/approvals", state=state)
+    if as_json:
+        print_json(rows)
+    else:
+        _print(rows)
+
+
+@command.command("show")
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(id: str, as_json: bool) -> None:
+    """Show one approval: exactly what would run, with invisible characters made visible."""
+    row = connect().get(f"/api/v1/approvals/{id}")
+    if as_json:
+        print_json(row)
+        return
+    for key, value in row.items():
+        text = when(value) if key in ("asked_at", "expires_at") else printable(value)
+        click.echo(f"{key + ':':<13} {text}")
+
+
+@command.command("approve")
+@click.argument("id")
+@click.option("--note", default="", help="Words for the record.")
+def approve(id: str, note: str) -> None:
+    """Say yes to a question."""
+    print_json(connect().post(f"/api/v1/approvals/{id}/approve", {"note": note}))
+
+
+@command.command("deny")
+@click.argument("id")
+@click.option("--reason", default="", help="Why; the agent is told.")
+def deny(id: str, reason: str) -> None:
+    """Say no to a question."""
+    print_json(connect().post(f"/api/v1/approvals/{id}/deny", {"note": reason}))
+
+
+@command.command("watch")
+def watch() -> None:
+    """Print questions as they come, until interrupted."""
+    client = connect()
+    seen: set[str] = set()
+    while True:
+        rows = [row for row in client.get("/api/v1/approvals", state="pending") if row["id"] not in seen]
+        seen.update(row["id"] for row in rows)
+        if rows:
+            _print(rows)
+        time.sleep(WATCH_SECONDS)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    shown = [{**row, "asked": when(row["asked_at"])} for row in rows]
+    print_table(shown, ("id", "state", "asked", "principal", "target", "statement"), "no approvals")

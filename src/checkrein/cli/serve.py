@@ -1,0 +1,84 @@
+"""`checkrein serve`: the gateway in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+
+@click.command()
+@click.option("--config", "file", type=click.Path(), default=None, help="Configuration file [checkrein.yaml].")
+def command(file: str | None) -> None:
+    """Run the gateway in the foreground: logs go to stderr as JSON lines, SIGTERM ends it, SIGHUP reloads policies."""
+    from checkrein.cli.client import config_file
+    from checkrein.cli.version import version
+    from checkrein.config.load import read_config
+    from checkrein.protocols import PROTOCOLS
+
+    log_as_json()
+    specs = {spec.name: spec for spec in PROTOCOLS}
+    config = read_config(config_file(file), {name: spec.default_port for name, spec in specs.items()})
+    for warning in config.warnings:
+        click.echo(str(warning), err=True)
+    run(serve(config, specs, version()))
+
+
+def run(main: object) -> None:
+    """Run a coroutine on the fastest loop there is."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    gc.freeze()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)  # type: ignore[arg-type]
+
+
+def log_as_json() -> None:
+    """Send the gateway's log to stderr as JSON lines; third parties' warnings too."""
+    import structlog
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(name)s"}')
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def serve(config: object, specs: object, version: str) -> None:
+    """Start an application, wait for a signal, stop it."""
+    import structlog
+
+    from checkrein.app.application import Application
+
+    application = Application(config, specs, version)  # type: ignore[arg-type]
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await application.start()
+    loop.add_signal_handler(signal.SIGHUP, application.policies.reload)
+    log = structlog.get_logger("checkrein")
+    log.info(
+        "serving",
+        control=application.control_url,
+        listen={k: f"{h}:{p}" for k, (h, p) in application.addresses.items()},
+    )
+    await stopping.wait()
+    log.info("stopping", open_sessions=len(application.sessions.by_id))
+    await application.stop()
+    log.info("stopped")
