@@ -69,7 +69,7 @@ def mask_text(duty: MaskDuty, key: bytes, value: bytes, shape: str) -> bytes | N
 
 
 def _as_json(duty: MaskDuty, key: bytes, value: bytes) -> bytes | None:
-    """Mask a whole JSON value: its text where it is a string, else its source; a part of anything else would not be JSON."""
+    """Mask a whole JSON value: its text where it is a string, else its source; parts of others are not JSON."""
     try:
         inner = json.loads(value)
     except (ValueError, RecursionError):

@@ -1,9 +1,9 @@
 """Keyed stand-ins for values: HMAC-SHA256 under keys derived from the deployment key, in the shape of the kind.
 
-A token is never a value that could be somebody's: cards begin with 9 and fail Luhn, SSN-like ones have an area of 9xx and
-a group no ITIN uses, telephone numbers an area or country code that is not assigned, IBANs the country XX, addresses lie
-in reserved networks (RFC 2606, RFC 1112 class E, RFC 3849). Shapes made of few digits have few tokens (SSN: 49 million),
-so two values may share one.
+A token is never a value that could be somebody's: cards begin with 9 and fail Luhn, SSN-like ones have an area of
+9xx and a group no ITIN uses, telephone numbers an area or country code that is not assigned, IBANs the country XX,
+addresses lie in reserved networks (RFC 2606, RFC 1112 class E, RFC 3849). Shapes made of few digits have few
+tokens (SSN: 49 million), so two values may share one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from checkrein.masking.detectors.base import LEFT, RIGHT, Detector, by_pattern
+import re
+
+from checkrein.masking.detectors.base import LEFT, RIGHT, Detector, Span, by_pattern, spans_of
 
 _END = rb"(?![A-Za-z0-9_-])"
 
@@ -13,7 +15,11 @@ def _keys(name: str, patterns: tuple[bytes, ...], stage_one: tuple[bytes, ...]) 
 
 GITHUB_TOKEN = _keys(
     "github_token",
-    (rb"gh[pousr]_[A-Za-z0-9]{36,255}", rb"github_pat_[A-Za-z0-9_]{50,255}", rb"(?<![A-Za-z0-9])v1\.[0-9a-f]{40}" + RIGHT),
+    (
+        rb"gh[pousr]_[A-Za-z0-9]{36,255}",
+        rb"github_pat_[A-Za-z0-9_]{50,255}",
+        rb"(?<![A-Za-z0-9])v1\.[0-9a-f]{40}" + RIGHT,
+    ),
     (rb"gh[pousr]_[A-Za-z0-9]{36}", rb"github_pat_", rb"v1\.[0-9a-f]{40}"),
 )
 GITLAB_TOKEN = _keys(
@@ -67,17 +73,37 @@ _OTHER = (
     rb"glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}",
     rb"sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}",
     rb"dp\.(?:pt|st|ct)\.[A-Za-z0-9._-]{40,}",
-    rb"(?i:api[_-]?key|api[_-]?secret|access[_-]?token|auth[_-]?token|client[_-]?secret)[\"']?[ ]{0,2}[:=][ ]{0,2}[\"']?"
-    rb"([A-Za-z0-9_.~+/-]{16,512}={0,2})",
     rb"(?i:authorization: ?)?Bearer ([A-Za-z0-9_.~+/-]{20,4096}={0,2})",
 )
-OTHER_KEY = _keys(
-    "api_key",
-    _OTHER,
-    (
+_NEAR_SOURCE = (
+    rb"(?i)(?:api|app)[ _-]?(?:key|secret|token)|(?:access|auth|bearer|refresh)[ _-]?token|client[ _-]?secret"
+)
+_NEAR = re.compile(_NEAR_SOURCE)
+_ASSIGNED = re.compile(
+    rb"(?:" + _NEAR_SOURCE.replace(b"(?i)", b"(?i:", 1) + rb"))[\"']?[ ]{0,2}(?:[:=]|=>|is)[ ]{0,2}[\"']?"
+    rb"([A-Za-z0-9_.~+/-]{16,512}={0,2})"
+)
+_WHOLE = re.compile(rb"[A-Za-z0-9_.~+/-]{16,512}={0,2}")
+_find_prefixed = by_pattern(*_OTHER)
+
+
+def _find_other(value: bytes, near: bool) -> list[Span]:
+    """Find keys by prefix, by assignment (`api_key=...`), and any long word under a name that says so."""
+    if near and _WHOLE.fullmatch(value) and re.search(rb"[0-9]", value):
+        return [(0, len(value))]
+    return _find_prefixed(value, near) + spans_of(_ASSIGNED, value)
+
+
+OTHER_KEY = Detector(
+    name="api_key",
+    shape="key",
+    find=_find_other,
+    stage_one=(
         rb"sk-ant-|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{20}|SG\.[A-Za-z0-9_-]{16}|hf_[A-Za-z0-9]{30}|do[opr]_v1_",
         rb"shp(?:at|ca|pa|ss)_|SK[0-9a-f]{32}|:AA[A-Za-z0-9_-]{33}|lin_api_|ntn_[A-Za-z0-9]{8}|ATATT3|dapi[0-9a-f]{32}",
         rb"hv[sb]\.[A-Za-z0-9_-]{20}|PMAK-|glsa_|sq0(?:atp|csp)-|dp\.(?:pt|st|ct)\.|Bearer ",
-        rb"(?i)(?:api[_-]?key|api[_-]?secret|access[_-]?token|auth[_-]?token|client[_-]?secret)[\"']?[ ]{0,2}[:=]",
+        _NEAR_SOURCE,
     ),
+    near=_NEAR,
+    near_stage_one=(rb"(?:[A-Za-z0-9_.~+/-]|\\/){16}",),
 )
