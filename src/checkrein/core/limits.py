@@ -222,8 +222,8 @@ SCRAM_ITERATIONS: Final = 100_000
 ROW_COLUMNS: Final = 1664
 """Columns of one result set; the server's own MaxTupleAttributeNumber."""
 
-MASK_MEMO: Final = 4096
-"""Masked values remembered per column, so that repeated values cost one dictionary look-up."""
+MASK_MEMO: Final = 16384
+"""Masked values remembered per column (4 MB), so that repeated values cost one dictionary look-up."""
 
 MASK_MEMO_BYTES: Final = 256
 """Longer values are not remembered; they rarely repeat and would hold memory."""

@@ -13,10 +13,10 @@ from mypy_extensions import i64
 from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import int32_at
 from checkrein.core.limits import MASK_MEMO, MASK_MEMO_BYTES, ROW_COLUMNS
-from checkrein.core.maskplan import MaskPlan
+from checkrein.core.maskplan import MaskFunction, MaskPlan
 from checkrein.core.side import Side
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
-from checkrein.protocols.postgres.values import RowColumn, Types, codec_of, column_infos
+from checkrein.protocols.postgres.values import RowColumn, Types, base_type, codec_of, column_infos, is_text
 
 __all__ = ["RowColumn", "RowMasker", "column_infos", "parse_row_description", "sample_rows"]
 
@@ -86,6 +86,7 @@ class RowMasker:
         self._columns: i64 = len(columns)
         self._masks: list[CellRewriter | None] = [None] * len(columns)
         self._scans: list[CellRewriter | None] = [None] * len(columns)
+        self._plain: list[MaskFunction | None] = [None] * len(columns)
         self._memos: list[dict[bytes, bytes]] = [{} for _ in columns]
         self._labels: list[str] = [one.label if one is not None else "" for one in plan.columns]
         self._owes: list[bool] = [False] * len(columns)
@@ -97,6 +98,8 @@ class RowMasker:
             if duty.mask is not None:
                 leaf = mask_leaf(duty.mask, encoding)
                 self._masks[at] = CellRewriter(column.type_oid, column.format == 1, types, leaf, True)
+                if encoding != "LATIN1" and is_text(base_type(column.type_oid, types), types):
+                    self._plain[at] = duty.mask
                 self._owes[at] = True
                 self._last_mask = at
             elif duty.scan and plan.scanner is not None:
@@ -255,7 +258,9 @@ class RowMasker:
         known = memo.get(value)
         if known is not None:
             return known
-        rewriter = self._masks[column]
+        rewriter: MaskFunction | None = self._plain[column]
+        if rewriter is None:
+            rewriter = self._masks[column]
         assert rewriter is not None
         new = _carefully(rewriter, value)
         framed = NULL_CELL if new is None else pack32(len(new)) + new
@@ -272,7 +277,7 @@ class RowMasker:
                 totals[label] = totals.get(label, 0) + count
 
 
-def _carefully(rewriter: CellRewriter, value: bytes) -> bytes | None:
+def _carefully(rewriter: MaskFunction, value: bytes) -> bytes | None:
     try:
         return rewriter(value)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a mask, the cell must not pass
