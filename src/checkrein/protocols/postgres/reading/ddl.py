@@ -1,0 +1,280 @@
+"""DDL: which object a statement creates, alters, drops or grants, and what the expressions in it call and read.
+
+Effects that rename, move, attach or redefine an object carry guard `masked_ddl`: policy applies it only where a mask
+speaks of that object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from checkrein.core.statement import Effect, full_name
+from checkrein.protocols.postgres import doors
+from checkrein.protocols.postgres.reading import ranges
+from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name
+from checkrein.protocols.postgres.reading.part import Part, only_node
+from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
+from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.sql.lineage import Column, Value
+
+_SIMPLE: Final = {
+    "CreateStmt": ("create", "table", ""), "IndexStmt": ("alter", "table", ""), "ViewStmt": ("create", "view", ""),
+    "CreateSeqStmt": ("create", "sequence", ""), "AlterSeqStmt": ("alter", "sequence", ""),
+    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "statistics", ""),
+    "RefreshMatViewStmt": ("alter", "matview", ""), "CreateSchemaStmt": ("create", "schema", ""),
+    "CreateFunctionStmt": ("create", "function", doors.CODE), "AlterFunctionStmt": ("alter", "function", doors.CODE),
+    "CreateTrigStmt": ("create", "trigger", doors.CODE), "RuleStmt": ("create", "rule", doors.CODE),
+    "CreateDomainStmt": ("create", "type", doors.CODE), "AlterDomainStmt": ("alter", "type", doors.CODE),
+    "DefineStmt": ("create", "type", doors.CODE), "CreateCastStmt": ("create", "cast", doors.CODE),
+    "CompositeTypeStmt": ("create", "type", doors.CODE), "CreateEnumStmt": ("create", "type", doors.CODE),
+    "CreateRangeStmt": ("create", "type", doors.CODE), "AlterEnumStmt": ("alter", "type", ""),
+    "AlterTypeStmt": ("alter", "type", doors.CODE), "CreateOpClassStmt": ("create", "type", doors.CODE),
+    "CreateOpFamilyStmt": ("create", "type", doors.CODE), "AlterOpFamilyStmt": ("alter", "type", doors.CODE),
+    "AlterOperatorStmt": ("alter", "type", doors.CODE), "CreateTransformStmt": ("create", "type", doors.CODE),
+    "CreatePLangStmt": ("create", "language", doors.CODE), "CreateExtensionStmt": ("create", "extension", doors.CODE),
+    "AlterExtensionStmt": ("alter", "extension", doors.CODE), "CreateConversionStmt": ("create", "type", doors.CODE),
+    "AlterExtensionContentsStmt": ("alter", "extension", doors.CODE), "CreateAmStmt": ("create", "type", doors.CODE),
+    "CreateEventTrigStmt": ("create", "trigger", doors.CODE), "AlterEventTrigStmt": ("alter", "trigger", doors.CODE),
+    "CreatePolicyStmt": ("alter", "table", ""), "AlterPolicyStmt": ("alter", "table", ""),
+    "CreatedbStmt": ("create", "database", ""), "DropdbStmt": ("drop", "database", ""),
+    "AlterDatabaseStmt": ("alter", "database", ""), "CommentStmt": ("alter", "comment", ""),
+    "SecLabelStmt": ("alter", "comment", ""), "CreateTableSpaceStmt": ("create", "tablespace", doors.CODE),
+    "DropTableSpaceStmt": ("drop", "tablespace", ""), "AlterDefaultPrivilegesStmt": ("grant", "privileges", ""),
+    "AlterTSConfigurationStmt": ("alter", "type", ""), "AlterTSDictionaryStmt": ("alter", "type", ""),
+    "AlterStatsStmt": ("alter", "statistics", ""), "AlterCollationStmt": ("alter", "type", ""),
+    "AlterObjectDependsStmt": ("alter", "type", ""), "ReassignOwnedStmt": ("alter", "role", ""),
+    "DropOwnedStmt": ("drop", "role", ""),
+}  # fmt: skip
+_REPLICATION: Final = frozenset(
+    {"CreatePublicationStmt", "AlterPublicationStmt", "CreateSubscriptionStmt", "AlterSubscriptionStmt",
+     "DropSubscriptionStmt"}
+)  # fmt: skip
+_FOREIGN: Final = frozenset(
+    {"CreateForeignServerStmt", "AlterForeignServerStmt", "CreateUserMappingStmt", "AlterUserMappingStmt",
+     "DropUserMappingStmt", "CreateFdwStmt", "AlterFdwStmt", "ImportForeignSchemaStmt", "CreateForeignTableStmt"}
+)  # fmt: skip
+_REDEFINING: Final = frozenset(
+    {"AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize", "AT_AddInherit", "AT_DropInherit",
+     "AT_AlterColumnType", "AT_AddOf", "AT_DropOf"}
+)  # fmt: skip
+_KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnRef", "A_ArrayExpr"})
+
+
+def simple(reader: Reader, kind: str, node: Node) -> Part:
+    """Any DDL of the list: one effect on the object it names, and what its expressions do."""
+    verb, what, door = _SIMPLE[kind]
+    names = named_objects(reader, node)
+    scope = _columns_in_sight(reader, node)
+    guard = ""
+    if kind == "AlterTableStmt":
+        guard = _alter_table(reader, node)
+        what = {"OBJECT_VIEW": "view", "OBJECT_SEQUENCE": "sequence", "OBJECT_MATVIEW": "matview"}.get(
+            str(node.get("objtype", "")), "table"
+        )
+    if kind == "ViewStmt" and node.get("replace"):
+        guard = doors.MASKED_DDL
+    for name in names or [what]:
+        reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
+    walk(reader, node, scope)
+    return _ddl()
+
+
+def _ddl() -> Part:
+    """The part of a statement that changes what names mean."""
+    part = Part("ddl")
+    part.act["ddl"] = True
+    return part
+
+
+def named_objects(reader: Reader, node: Node) -> list[str]:
+    """Return the full names of the objects that a DDL statement names, wherever its kind keeps them."""
+    for field in ("relation", "view", "sequence", "table"):
+        if isinstance(node.get(field), dict) and "relname" in node[field]:
+            return [_object_of(reader, node[field])]
+    if isinstance(node.get("base"), dict):
+        return [_object_of(reader, node["base"].get("relation", {}))]
+    for field in ("funcname", "defnames", "domainname", "typeName", "object", "opclassname", "opfamilyname"):
+        found = node.get(field)
+        names = strings_of(found) if isinstance(found, list) else []
+        if isinstance(found, dict):
+            names = strings_of(found.get("List", {}).get("items") or found.get("names") or found.get("objname"))
+            names = names or strings_of(found.get("TypeName", found.get("ObjectWithArgs", {})).get("names"))
+        if any(names):
+            return [_qualified(reader, names)]
+    for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
+        if isinstance(node.get(field), str):
+            return [full_name(node[field])]
+    return []
+
+
+def _qualified(reader: Reader, names: list[str]) -> str:
+    """Return a full name; an unqualified one is in the first schema of the path."""
+    if len(names) > 1:
+        return full_name(*names[-2:])
+    usable = [part for part in reader.names.search_path if part not in ("pg_catalog", "pg_temp")]
+    return full_name(usable[0], names[0]) if usable else full_name(names[0])
+
+
+def _object_of(reader: Reader, node: Node) -> str:
+    """Return the full name of a relation that is there or will be, noting it for policy where it is there."""
+    found = find_relation(reader, str(node.get("schemaname", "")), str(node.get("relname", "")))
+    if found is None:
+        return ranges.new_name(reader, node)
+    reader.relations[found.oid] = found
+    return relation_name(found)
+
+
+def _columns_in_sight(reader: Reader, node: Node) -> Scope:
+    """Return what column names in a definition may mean: the relation's own columns, and those being defined."""
+    scope = Scope()
+    relation = node.get("relation", node.get("table"))
+    found = None
+    if isinstance(relation, dict) and "relname" in relation:
+        found = find_relation(reader, str(relation.get("schemaname", "")), str(relation.get("relname", "")))
+    if found is not None and found.kind in "rpfm":
+        scope.items.append(Item(ranges.table_source(reader, found, needed=False)))
+        return scope
+    source = Source("", [])
+    source.open = True
+    source.fallback = Column("", Value())
+    scope.items.append(Item(source))
+    return scope
+
+
+def walk(reader: Reader, node: Any, scope: Scope) -> None:
+    """Find every query and expression in a definition and read it."""
+    if isinstance(node, list):
+        for item in node:
+            walk(reader, item, scope)
+        return
+    if not isinstance(node, dict):
+        return
+    for key, inner in node.items():
+        if key == "SelectStmt":
+            reader.select(reader, inner, Scope())
+        elif key in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"):
+            reader.concede("a write inside a definition is not read")
+        elif key in reader.expressions and key not in _KEPT_WORDS:
+            reader.used({key: inner}, scope, "definition")
+        else:
+            reader.enter()
+            walk(reader, inner, scope)
+            reader.leave()
+
+
+def _alter_table(reader: Reader, node: Node) -> str:
+    """Return the guard of an ALTER TABLE: some of its commands redefine; note the other relations they name."""
+    guard = ""
+    for item in node.get("cmds", []):
+        command = item.get("AlterTableCmd", {})
+        if command.get("subtype") not in _REDEFINING:
+            continue
+        guard = doors.MASKED_DDL
+        _, inner = only_node(command.get("def", {}))
+        other = inner.get("name") if isinstance(inner.get("name"), dict) else inner
+        if isinstance(other, dict) and "relname" in other:
+            reader.effect(
+                Effect(verb="alter", object=_object_of(reader, other), kind="table", guard=doors.MASKED_DDL)
+            )
+    return guard
+
+
+def rename(reader: Reader, node: Node) -> Part:
+    """RENAME of anything, SET SCHEMA, OWNER TO."""
+    relation = node.get("relation")
+    if isinstance(relation, dict) and "relname" in relation:
+        names = [_object_of(reader, relation)]
+    else:
+        names = named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
+    for name in names:
+        reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+    return _ddl()
+
+
+_DROPPED: Final = {
+    "OBJECT_TABLE": "table", "OBJECT_VIEW": "view", "OBJECT_MATVIEW": "matview", "OBJECT_SEQUENCE": "sequence",
+    "OBJECT_SCHEMA": "schema", "OBJECT_FUNCTION": "function", "OBJECT_INDEX": "index", "OBJECT_TYPE": "type",
+}  # fmt: skip
+
+
+def drop(reader: Reader, node: Node) -> Part:
+    """DROP of anything; CASCADE takes what hangs on it along, which is not followed, so it concedes."""
+    what = _DROPPED.get(str(node.get("removeType", "")), "object")
+    for item in node.get("objects", []):
+        kind, inner = only_node(item)
+        names = strings_of(inner.get("items") or inner.get("names") or inner.get("objname"))
+        if kind == "String":
+            names = [str(inner.get("sval", ""))]
+        if what in ("table", "view", "matview", "sequence"):
+            schema = names[-2] if len(names) > 1 else ""
+            name = _object_of(reader, {"schemaname": schema, "relname": names[-1]})
+        else:
+            name = full_name(names[0]) if what == "schema" else _qualified(reader, names)
+        reader.effect(Effect(verb="drop", object=name, kind=what))
+    if node.get("behavior") == "DROP_CASCADE":
+        reader.concede("what CASCADE drops is not followed")
+    return _ddl()
+
+
+def grant(reader: Reader, node: Node) -> Part:
+    """GRANT and REVOKE on objects."""
+    schemas = node.get("targtype", "ACL_TARGET_OBJECT") != "ACL_TARGET_OBJECT"
+    for item in node.get("objects", []):
+        kind, inner = only_node(item)
+        if kind == "RangeVar":
+            found = find_relation(reader, str(inner.get("schemaname", "")), str(inner.get("relname", "")))
+            if found is None:
+                reader.concede("GRANT on a relation that is not in the catalog")
+            reader.relations[found.oid] = found
+            reader.effect(Effect(verb="grant", object=relation_name(found), kind=relation_kind(found), oid=found.oid))
+        elif kind == "String":
+            name = str(inner.get("sval", ""))
+            reader.effect(Effect(verb="grant", object=full_name(name), kind="schema" if schemas else "object"))
+        else:
+            names = strings_of(inner.get("objname") or inner.get("names") or inner.get("items"))
+            reader.effect(Effect(verb="grant", object=_qualified(reader, names or ["object"]), kind="object"))
+    return _ddl()
+
+
+def guarded(guard: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
+    """Return a handler for statements that a guardrail forbids whatever they name."""
+
+    def handle(reader: Reader, node: Node) -> Part:
+        reader.effect(Effect(verb=verb, object=what, kind=what, guard=guard))
+        return _ddl()
+
+    return handle
+
+
+def shut(door: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
+    """Return a handler for statements behind a door."""
+
+    def handle(reader: Reader, node: Node) -> Part:
+        names = named_objects(reader, node) or [full_name(str(node.get("servername") or node.get("fdwname") or what))]
+        for name in names:
+            reader.effect(Effect(verb=verb, object=name, kind=what, door=door))
+        return _ddl()
+
+    return handle
+
+
+def table() -> dict[str, Callable[[Reader, Node], Part]]:
+    """Return the handlers by statement type; those of the plain list go through `simple`."""
+    handlers: dict[str, Callable[[Reader, Node], Part]] = {
+        "RenameStmt": rename, "AlterObjectSchemaStmt": rename, "AlterOwnerStmt": rename, "DropStmt": drop,
+        "GrantStmt": grant, "AlterSystemStmt": guarded(doors.SETTING, "set", "server"),
+        "LoadStmt": guarded(doors.SERVER_FILES, "call", "library"),
+        "AlterDatabaseSetStmt": guarded(doors.SETTING, "set", "database"),
+        "AlterDatabaseRefreshCollStmt": shut(doors.BACKEND_CONTROL, "alter", "database"),
+    }  # fmt: skip
+    for kind in _REPLICATION:
+        handlers[kind] = guarded(doors.REPLICATION, "create", "replication")
+    for kind in _FOREIGN:
+        handlers[kind] = shut(doors.OTHER_DATABASE, "create", "server")
+    return handlers
+
+
+def is_simple(kind: str) -> bool:
+    """Whether a statement type is on the plain list."""
+    return kind in _SIMPLE

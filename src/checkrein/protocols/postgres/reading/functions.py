@@ -1,0 +1,192 @@
+"""Function calls: which function a name is, what calling it does, and what its result derives from."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkrein.core.statement import Effect, full_name
+from checkrein.protocols.postgres import known
+from checkrein.protocols.postgres.catalog import CatalogFunction
+from checkrein.protocols.postgres.reading import columns, consequences, sorting
+from checkrein.protocols.postgres.reading.scope import Scope
+from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.postgres.reading.targets import column_name
+from checkrein.protocols.sql.lineage import COMPUTED, Value, compute, merge_calls, merge_origins, safely
+
+_CALL: Final = frozenset(
+    {
+        "funcname", "args", "agg_order", "agg_filter", "over", "agg_within_group", "agg_star", "agg_distinct",
+        "func_variadic", "funcformat", "location",
+    }
+)  # fmt: skip
+_RECORD: Final = 2249
+_POLYMORPHIC: Final = frozenset({2283, 3500, 2776, 5077, 5078})
+
+
+class Called:
+    """One resolved call: its overloads, what it gives, and where its columns come from."""
+
+    __slots__ = ("name", "overloads", "user", "value")
+
+    def __init__(self, name: str, overloads: list[CatalogFunction], user: bool, value: Value) -> None:
+        self.name = name
+        self.overloads = overloads
+        self.user = user
+        self.value = value
+
+
+def read_call(reader: Reader, node: Node, scope: Scope) -> Value:
+    """Read a function call in an expression."""
+    projected = _projection(reader, node, scope)
+    return projected if projected is not None else call(reader, node, scope).value
+
+
+def _projection(reader: Reader, node: Node, scope: Scope) -> Value | None:
+    """`ssn(c)` is the column where no function has the name (PostgreSQL's ParseFuncOrColumn)."""
+    names = strings_of(node.get("funcname"))
+    arguments = node.get("args", [])
+    if len(names) != 1 or len(arguments) != 1 or "agg_star" in node or "over" in node:
+        return None
+    source = columns.row_source(reader, arguments[0], scope)
+    if source is None or not any(column.name == names[0] for column in source.columns):
+        return None
+    if names[0] in reader.catalog.functions:
+        reader.concede(f'"{names[0]}" may be a function or a column of "{source.alias}"')
+    return columns.column_of(reader, source, names[0])
+
+
+def call(reader: Reader, node: Node, scope: Scope) -> Called:
+    """Read a call: its arguments, clauses and consequences."""
+    reader.only("FuncCall", node, _CALL)
+    names = strings_of(node.get("funcname"))
+    location = int(node.get("location", -1))
+    arguments = reader.exprs(node.get("args"), scope)
+    _clauses(reader, node, scope)
+    overloads = resolve(reader, names, len(arguments), bool(node.get("agg_star")))
+    name = names[-1]
+    if known.lookup(overloads[0]) is None:
+        return Called(name, overloads, True, _user_call(reader, overloads, arguments, location))
+    facts = consequences.facts_of(overloads, arguments)
+    consequences.apply(reader, facts, overloads[0], node.get("args", []), location)
+    result = result_type(overloads)
+    if "agg_order" in node:
+        arguments = [*arguments, Value()]
+    if facts.safe and "over" not in node and "agg_filter" not in node and not node.get("agg_distinct"):
+        return Called(name, overloads, False, safely(arguments, result))
+    for value in arguments:
+        if value.origins:
+            reader.log.use(value, "function", reader.at(location))
+    return Called(name, overloads, False, compute(arguments, facts.result, result))
+
+
+def _clauses(reader: Reader, node: Node, scope: Scope) -> None:
+    """Read ORDER BY, FILTER and OVER of an aggregate or window call: everything there is a use."""
+    sorting.read_order(reader, node.get("agg_order"), scope, "aggregate ORDER BY")
+    reader.used(node.get("agg_filter"), scope, "FILTER")
+    if "over" in node:
+        sorting.read_window(reader, node["over"], scope)
+
+
+def _user_call(reader: Reader, overloads: list[CatalogFunction], arguments: list[Value], location: int) -> Value:
+    """A function that is not known: an effect that a rule must allow, and an output that is not to be trusted."""
+    function = overloads[0]
+    name = full_name(function.schema, function.name)
+    for value in arguments:
+        if value.origins:
+            reader.log.use(value, "function", reader.at(location))
+    reader.effect(
+        Effect(verb="call", object=name, kind="function", oid=function.oid, position=reader.at(location))
+    )
+    reader.changes_names = True
+    reader.writes = True
+    calls = (*merge_calls(arguments), name)
+    return Value(COMPUTED, merge_origins(arguments), None, "other", calls, result_type(overloads))
+
+
+def resolve(reader: Reader, names: list[str], given: int, star: bool = False) -> list[CatalogFunction]:
+    """Return the overloads that a call may mean, all of one standing: the system's and extensions', or one user function.
+
+    Concedes when it could be either, since which one is chosen depends on types that are not all known here.
+    """
+    name = names[-1]
+    if len(names) > 2 and names[0] != reader.catalog.database:
+        reader.concede("it names another database")
+    schema = names[-2] if len(names) > 1 else ""
+    system: list[CatalogFunction] = []
+    user: list[CatalogFunction] = []
+    for function in reader.catalog.functions.get(name, ()):
+        if not _visible(reader, function, schema) or not (star or _takes(function, given)):
+            continue
+        (user if known.lookup(function) is None else system).append(function)
+    if system and user:
+        reader.concede(f'function "{name}" may be a user-defined one')
+    if not system and not user:
+        reader.concede(f'function "{name}" is not in the catalog')
+    if len({function.schema for function in user}) > 1:
+        reader.concede(f'function "{name}" is in several schemas')
+    return system or user
+
+
+def _visible(reader: Reader, function: CatalogFunction, schema: str) -> bool:
+    """Whether a name, qualified by this schema or not at all, may mean the function."""
+    if schema:
+        return function.schema == schema
+    if function.schema == "pg_catalog" or not reader.names.known:
+        return True
+    return function.schema in reader.names.search_path
+
+
+def _takes(function: CatalogFunction, given: int) -> bool:
+    """Whether a function can be called with that many arguments."""
+    count = len(function.arguments)
+    if function.variadic:
+        return given >= count - 1 - function.defaults
+    return count - function.defaults <= given <= count
+
+
+def result_type(overloads: list[CatalogFunction]) -> int:
+    """Return the type that all overloads give, 0 when they differ or it depends on the arguments."""
+    first = overloads[0].returns
+    if first in _POLYMORPHIC or any(function.returns != first for function in overloads):
+        return 0
+    return first
+
+
+def read_row_source(reader: Reader, node: Node, scope: Scope) -> tuple[str, list[str] | None, Value, bool]:
+    """Read a function in FROM. Return its name, its columns (None: not known), their value, and whether it is a scalar."""
+    inner = node.get("FuncCall")
+    if inner is None:
+        name = column_name(node)
+        value = reader.expr(node, scope)
+        return name, [name], value, True
+    called = call(reader, inner, scope)
+    outputs = _outputs(reader, called, len(inner.get("args", [])))
+    scalar = outputs is not None and len(outputs) == 1 and not called.overloads[0].outputs
+    return called.name, outputs, called.value, scalar
+
+
+def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
+    """Return the column names of a function in FROM."""
+    first = called.overloads[0]
+    if any(function.outputs != first.outputs for function in called.overloads):
+        return None
+    if first.outputs:
+        return list(first.outputs)
+    if called.name == "unnest" and given > 1:
+        return ["unnest"] * given
+    if called.name.endswith(("_populate_record", "_populate_recordset")):
+        return None
+    if any(function.returns == _RECORD for function in called.overloads):
+        return None
+    found = reader.catalog.types.get(first.returns)
+    if found is not None and found.relation:
+        relation = reader.catalog.relations_by_oid.get(found.relation)
+        return None if relation is None else [column.name for column in relation.columns]
+    return [called.name]
+
+
+def read_grouping(reader: Reader, node: Node, scope: Scope) -> Value:
+    """GROUPING(...): which columns are grouped by, none of their values."""
+    reader.only("GroupingFunc", node, frozenset({"args", "refs", "agglevelsup", "location"}))
+    reader.exprs(node.get("args"), scope)
+    return Value(type=23)

@@ -1,0 +1,109 @@
+"""From names to catalog objects, as the server resolves them at that moment (PostgreSQL manual 5.10.3)."""
+
+from __future__ import annotations
+
+from checkrein.core.statement import Origin, full_name
+from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogType
+from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+
+_KINDS = {"v": "view", "m": "matview", "S": "sequence"}
+
+
+def find_relation(reader: Reader, schema: str, name: str) -> CatalogRelation | None:
+    """Return the relation of that name, or None when there is none. Concedes when names are not known.
+
+    `schema` is empty for an unqualified name; `pg_temp` is the session's own temporary schema.
+    """
+    names = reader.names
+    if schema == "pg_temp":
+        return names.temporary.get(name)
+    if schema:
+        return _in_schema(reader, schema, name)
+    if not names.known:
+        reader.concede("what unqualified names mean is not known at this point")
+    if "pg_temp" not in names.search_path and name in names.temporary:
+        return names.temporary[name]
+    for part in names.search_path:
+        found = names.temporary.get(name) if part == "pg_temp" else _in_schema(reader, part, name)
+        if found is not None:
+            return found
+    return None
+
+
+def _in_schema(reader: Reader, schema: str, name: str) -> CatalogRelation | None:
+    """Return a relation by its qualified name, what this session has not committed first."""
+    key = (schema, name)
+    if key in reader.names.uncommitted:
+        return reader.names.uncommitted[key]
+    return reader.catalog.relations.get(key)
+
+
+def relation_of(reader: Reader, node: Node) -> CatalogRelation:
+    """Return the relation that a RangeVar names. Concedes when it is not in the catalog."""
+    database = str(node.get("catalogname", ""))
+    schema = str(node.get("schemaname", ""))
+    name = str(node.get("relname", ""))
+    if database and database != reader.catalog.database:
+        reader.concede("it names another database")
+    found = find_relation(reader, schema, name)
+    if found is None:
+        reader.concede(f'relation "{schema + "." if schema else ""}{name}" is not in the catalog')
+    if found.schema == "pg_toast":
+        reader.concede("it names a TOAST table")
+    return found
+
+
+def relation_name(relation: CatalogRelation) -> str:
+    """Return a relation's full name as policies write it."""
+    return full_name(relation.schema, relation.name)
+
+
+def relation_kind(relation: CatalogRelation) -> str:
+    """Return the kind of effect object that a relation is."""
+    return _KINDS.get(relation.kind, "table")
+
+
+def origin_of(relation: CatalogRelation, name: str, number: int) -> Origin:
+    """Return a base column as an origin."""
+    return Origin(relation_name(relation), name, relation.oid, number)
+
+
+def find_type(reader: Reader, node: Node) -> CatalogType:
+    """Return the type that a TypeName names. Concedes when it is not in the catalog, or by %TYPE."""
+    if node.get("pct_type"):
+        reader.concede("%TYPE is not read")
+    names = strings_of(node.get("names"))
+    found = _type_named(reader, names)
+    if found is None:
+        reader.concede(f'type "{".".join(names)}" is not in the catalog')
+    if node.get("arrayBounds"):
+        return _array_of(reader, found)
+    return found
+
+
+def _type_named(reader: Reader, names: list[str]) -> CatalogType | None:
+    """Return the type of that (qualified or not) name."""
+    catalog = reader.catalog
+    if len(names) >= 2:
+        return catalog.types_by_name.get((names[-2], names[-1]))
+    if not reader.names.known and ("pg_catalog", names[0]) not in catalog.types_by_name:
+        reader.concede("what unqualified names mean is not known at this point")
+    path = reader.names.search_path
+    if "pg_catalog" not in path:
+        path = ("pg_catalog", *path)
+    for schema in path:
+        found = catalog.types_by_name.get((schema, names[0]))
+        if found is not None:
+            return found
+    return None
+
+
+def _array_of(reader: Reader, element: CatalogType) -> CatalogType:
+    """Return the array type over a type."""
+    found = reader.catalog.types_by_name.get((element.schema, "_" + element.name))
+    if found is not None and found.element == element.oid:
+        return found
+    for candidate in reader.catalog.types.values():
+        if candidate.element == element.oid and candidate.category == "A":
+            return candidate
+    reader.concede(f'the array type of "{element.name}" is not in the catalog')

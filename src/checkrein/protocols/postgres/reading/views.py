@@ -1,0 +1,124 @@
+"""Looking through views: what a view's definition reads, and what its columns derive from.
+
+A definition is read once per catalog version, in the search path the side link had ('': only pg_catalog is implicit).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkrein.core.errors import Conceded
+from checkrein.core.statement import Effect, Use
+from checkrein.protocols.postgres import parser
+from checkrein.protocols.postgres.catalog import CatalogRelation, Names
+from checkrein.protocols.postgres.housekeeping import is_system
+from checkrein.protocols.postgres.reading.scope import Scope
+from checkrein.protocols.postgres.reading.state import MAX_VIEWS, Reader
+from checkrein.protocols.sql.lineage import Read, Value
+
+_QUALIFIED: Final = Names(search_path=("pg_catalog",), version="definition")
+VIEWS_KEPT: Final = 4096
+"""Read definitions kept, over all catalogs."""
+
+
+class ViewReading:
+    """What one definition says. `always` are reads whatever columns are used, `per_column` those of one output each."""
+
+    __slots__ = ("always", "calls", "conceded", "per_column", "relations", "uses", "values")
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.always: list[Read] = []
+        self.per_column: dict[str, list[Read]] = {}
+        self.calls: list[Effect] = []
+        self.uses: list[Use] = []
+        self.relations: dict[int, CatalogRelation] = {}
+        self.conceded = ""
+
+
+_CACHE: dict[tuple[str, int], ViewReading] = {}
+
+
+def looked_through(relation: CatalogRelation) -> bool:
+    """Whether a relation is a view (materialised or not) that is not the system's own."""
+    return relation.kind in "vm" and not is_system(relation)
+
+
+def lineage(reader: Reader, relation: CatalogRelation) -> list[Value] | None:
+    """Return what each column of a view derives from, None for anything that is not a view. Concedes as reading it does."""
+    if not looked_through(relation):
+        return None
+    found = reading_of(reader, relation)
+    if found.conceded:
+        reader.concede(f'view "{relation.name}": {found.conceded}')
+    return found.values
+
+
+def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
+    """Return the reading of a view's definition, cached."""
+    key = (reader.catalog.version, relation.oid)
+    uncommitted = (relation.schema, relation.name) in reader.names.uncommitted
+    if relation.name in reader.names.temporary and relation.schema not in reader.catalog.schemas:
+        uncommitted = True
+    found = None if uncommitted else _CACHE.get(key)
+    if found is None:
+        found = _read(reader, relation)
+        if len(_CACHE) >= VIEWS_KEPT:
+            _CACHE.clear()
+        if not uncommitted:
+            _CACHE[key] = found
+    return found
+
+
+def _read(reader: Reader, relation: CatalogRelation) -> ViewReading:
+    """Read a definition."""
+    made = ViewReading()
+    if not relation.definition:
+        made.conceded = "its definition is not known"
+        return made
+    if reader.views >= MAX_VIEWS:
+        made.conceded = "views are nested too deeply"
+        return made
+    inner = Reader(relation.definition, reader.around, reader.catalog, _QUALIFIED)
+    inner.views = reader.views + 1
+    inner.expressions = reader.expressions
+    inner.select = reader.select
+    inner.write_statement = reader.write_statement
+    try:
+        _read_definition(inner, relation, made)
+    except Conceded as problem:
+        made.conceded = str(problem)
+    except RecursionError:
+        made.conceded = "it is nested too deeply"
+    return made
+
+
+def _read_definition(inner: Reader, relation: CatalogRelation, made: ViewReading) -> None:
+    """Fill in the reading of one definition."""
+    json = parser.parse_json(relation.definition)
+    if isinstance(json, parser.SyntaxProblem):
+        raise Conceded("its definition cannot be parsed")
+    statements = parser.decode(json).get("stmts", [])
+    if len(statements) != 1 or "SelectStmt" not in statements[0].get("stmt", {}):
+        raise Conceded("its definition is not one query")
+    found = inner.select(inner, statements[0]["stmt"]["SelectStmt"], Scope())
+    if len(found) != len(relation.columns):
+        raise Conceded("its definition has other columns than the view")
+    made.values = [column.value for column in found]
+    made.always = inner.log.reads
+    made.calls = inner.log.effects
+    made.uses = list(inner.log.uses)
+    made.relations = inner.relations
+
+
+def base_tables(reader: Reader, relation: CatalogRelation) -> list[int]:
+    """Return the relations that a view's definition names, views inside it followed."""
+    if not looked_through(relation):
+        return []
+    found: dict[int, None] = {}
+    for read in reading_of(reader, relation).always:
+        found[read.oid] = None
+        inner = reader.catalog.relations_by_oid.get(read.oid)
+        if inner is not None:
+            found.update(dict.fromkeys(base_tables(reader, inner)))
+    return list(found)
