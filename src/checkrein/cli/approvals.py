@@ -12,6 +12,7 @@ from checkrein.cli.output import print_json, print_table, printable, when
 
 STATES = ("pending", "approved", "denied", "expired", "withdrawn", "used")
 WATCH_SECONDS = 1.0
+WAIT_SECONDS = 0.2
 
 
 @click.group("approvals")
@@ -21,10 +22,16 @@ def command() -> None:
 
 @command.command("ls")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only this state.")
+@click.option("--wait", type=float, default=0.0, help="Wait up to so many seconds until there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def ls(state: str | None, as_json: bool) -> None:
+def ls(state: str | None, wait: float, as_json: bool) -> None:
     """List approvals, newest first."""
-    rows = connect().get("/api/v1/approvals", state=state)
+    client = connect()
+    rows = client.get("/api/v1/approvals", state=state)
+    until = time.monotonic() + wait
+    while not rows and time.monotonic() < until:
+        time.sleep(WAIT_SECONDS)
+        rows = client.get("/api/v1/approvals", state=state)
     if as_json:
         print_json(rows)
     else:

@@ -1,0 +1,27 @@
+"""`checkrein demo`: a gateway with an embedded PostgreSQL, sample data, two agents and an approver."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("demo")
+@click.option(
+    "--dir", "folder", type=click.Path(), default="checkrein-demo", help="Where its files go [checkrein-demo]."
+)
+def command(folder: str) -> None:
+    """Run a gateway with a sample database, agents and policies.
+
+    When everything is up it prints one JSON object (addresses, agents with their tokens, people, things to try) on
+    standard output, tells the same to a person on standard error, and runs until interrupted.
+    """
+    from pathlib import Path
+
+    from checkrein.cli.demo.run import demo
+    from checkrein.cli.serve import log_as_json, run
+
+    log_as_json()
+    run(demo(Path(folder).resolve()))
+
+
+__all__ = ["command"]
