@@ -61,9 +61,16 @@ PLAIN = ProtocolSpec(
 SPECS = {"toy": SPEC, "plain": PLAIN}
 DETECTORS = frozenset({"credit_card", "email", "us_ssn", "api_key"})
 TARGET = Target(
-    name="orders", protocol="toy", host="h", port=1, labels={"env": "prod"}, profiles={"default": Profile("default", "u")}
+    name="orders",
+    protocol="toy",
+    host="h",
+    port=1,
+    labels={"env": "prod"},
+    profiles={"default": Profile("default", "u")},
 )
-BOT = Principal(subject="bot", issuer="corp", groups=("agents", "corp:agents"), claims={"team": "a", "tags": ["x", "y"]})
+BOT = Principal(
+    subject="bot", issuer="corp", groups=("agents", "corp:agents"), claims={"team": "a", "tags": ["x", "y"]}
+)
 HEAD = "apiVersion: checkrein/v1\nkind: Policy\nmetadata: {name: p}\nspec:\n"
 
 
@@ -108,5 +115,3 @@ def decide(texts: str | Snapshot, *effects: Effect, **more: Any) -> Verdict:
     """Judge effects under one policy text."""
     chosen = texts if isinstance(texts, Snapshot) else snapshot(texts)
     return chosen.decide(facts(statement(*effects, **more)))
-
-

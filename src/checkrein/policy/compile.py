@@ -76,7 +76,7 @@ def _policy(
     policy.targets = _targets(spec.targets)
     policy.subjects = _subjects(spec.subjects, report)
     addressed = _addressed(spec.targets, policy.targets, specs, targets, report)
-    policy.rules = compile_rules(document, addressed, report)
+    policy.rules = compile_rules(document, addressed or specs, report)
     policy.column_masks, policy.detect = compile_masks(document, addressed, detectors, report)
     policy.read_only = spec.session is not None and spec.session.read_only
     _refuse_unbuilt(spec, report)
@@ -126,7 +126,7 @@ def _addressed(
     targets: Sequence[Target] | None,
     report: Report,
 ) -> dict[str, ProtocolSpec]:
-    """Return the protocols that a policy speaks to, by its words or by the targets that it matches."""
+    """Return the protocols that a policy certainly speaks to: by its words, or by the targets that it matches."""
     for index, name in enumerate(model.protocols or ()):
         if name not in specs:
             report.error(("targets", "protocols", index), f"unknown protocol {name}{suggestion(name, specs)}")
@@ -134,7 +134,7 @@ def _addressed(
     if targets is not None:
         _warn_unmatched(model, matched, report)
     named = {name for name in model.protocols or () if name in specs} or {t.protocol for t in matched}
-    return {name: spec for name, spec in specs.items() if name in named} or dict(specs)
+    return {name: spec for name, spec in specs.items() if name in named}
 
 
 def _warn_unmatched(model: Targets, matched: list[Target], report: Report) -> None:

@@ -22,7 +22,10 @@ CHECKSUMS: Final = frozenset({"luhn", "mod97"})
 def compile_masks(
     document: Document[PolicyModel], specs: Mapping[str, ProtocolSpec], detectors: Collection[str], report: Report
 ) -> tuple[tuple[ColumnMask, ...], tuple[DetectDuty, ...]]:
-    """Return the column masks and the detector duties of a policy."""
+    """Return the column masks and the detector duties of a policy.
+
+    `specs` are the protocols that the policy certainly speaks to; empty where no target or protocol says so.
+    """
     policy = document.value.metadata.name
     own = _own_detectors(document, detectors, report)
     columns: list[ColumnMask] = []
@@ -52,6 +55,7 @@ def compile_masks(
 
 
 def _check_carried(mask: MaskModel, index: int, specs: Mapping[str, ProtocolSpec], report: Report) -> None:
+    """Report what an addressed protocol cannot carry; `specs` may be empty when that is not known."""
     for name, spec in specs.items():
         if mask.strategy not in spec.vocabulary.strategies:
             report.error(("masks", index, "with"), f"{name} cannot carry the mask {mask.strategy}")

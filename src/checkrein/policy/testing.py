@@ -117,9 +117,8 @@ class Bench:
         judged = []
         for statement in statements:
             trace = Trace()
-            known = msgspec.structs.replace(statement, parameters=case.parameters) if case.parameters else statement
-            facts = fact_record(principal, target, profile, known)
-            judged.append((known, self.snapshot.decide(facts, trace)))
+            facts = fact_record(principal, target, profile, statement, case.parameters)
+            judged.append((statement, self.snapshot.decide(facts, trace)))
             for key in {f"{one.policy}/{one.rule}" for one in trace.noted if one.matched}:
                 results.coverage[key] = results.coverage.get(key, 0) + 1
         return compare(case, judged)
@@ -201,11 +200,17 @@ def principal_of(model: AsModel) -> Principal:
 
 
 def fact_record(
-    principal: Principal, target: Target, profile: str, statement: Statement, now: float = 0.0
+    principal: Principal,
+    target: Target,
+    profile: str,
+    statement: Statement,
+    parameters: Sequence[str | None] | None = None,
+    now: float = 0.0,
 ) -> FactRecord:
-    """Return a record of a statement outside any session."""
+    """Return the record of a statement that runs outside any session, with its parameters where some are given."""
+    known = statement if parameters is None else msgspec.structs.replace(statement, parameters=tuple(parameters))
     session = SessionFacts("test", target.name, profile)
-    return FactRecord(principal, target, profile, statement, session, now, {"statements": 1, "refused": 0})
+    return FactRecord(principal, target, profile, known, session, now, {"statements": 1, "refused": 0})
 
 
 def strictest_of(judged: list[tuple[Statement, Verdict]]) -> tuple[Statement, Verdict]:
