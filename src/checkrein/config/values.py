@@ -99,7 +99,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             name="embedded",
             url=url,
             audiences=("checkrein",),
-            algorithms=("EdDSA", "Ed25519"),
+            algorithms=("ES256",),
             may_assert=("*",),
             people=True,
             people_subjects=people,

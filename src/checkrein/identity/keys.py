@@ -80,8 +80,9 @@ def _import(entry: dict[str, Any]) -> SigningKey | None:
     """Import the public half of a JWK; None for kinds and sizes that are not accepted."""
     kind, curve = entry.get("kty"), entry.get("crv")
     if kind == "RSA":
-        key = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
-        return key if key.public_key.key_size >= RSA_BITS else None
+        long_enough = isinstance(entry.get("n"), str) and len(entry["n"].strip("=")) * 6 >= RSA_BITS
+        key = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")}) if long_enough else None
+        return key if key is not None and key.public_key.key_size >= RSA_BITS else None
     if kind == "EC" and curve in ("P-256", "P-384"):
         return ECKey.import_key({name: entry[name] for name in ("kty", "crv", "x", "y")})
     if kind == "OKP" and curve == "Ed25519":

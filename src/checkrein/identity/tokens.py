@@ -13,14 +13,26 @@ from typing import Any, Final
 
 import msgspec
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 
 from checkrein.core.identity import LoginRefused
 from checkrein.core.limits import TOKEN_BYTES, TOKEN_KEYS_TRIED
 from checkrein.identity.keys import ALGORITHMS, PublicKey, fitting
 
 _TYPES: Final = frozenset({"", "jwt", "at+jwt", "application/at+jwt", "application/jwt"})
-_REGISTRY: Final = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+
+
+class _Registry(jws.JWSRegistry):
+    """Our algorithms and no others; the name EdDSA, which RFC 9864 deprecates but providers use, without a warning."""
+
+    def get_alg(self, name: str) -> Any:
+        """Return an accepted algorithm. Raises UnsupportedAlgorithmError."""
+        if name not in ALGORITHMS:
+            raise UnsupportedAlgorithmError(f"{name} is not accepted")
+        return self.algorithms[name]
+
+
+_REGISTRY: Final = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 
 class Peeked(msgspec.Struct, frozen=True):
@@ -102,7 +114,7 @@ def check_signature(token: bytes, peeked: Peeked, keys: tuple[PublicKey, ...]) -
         return LoginRefused(f"the token is signed with {named}, which the issuer does not publish", "key")
     for candidate in candidates[:TOKEN_KEYS_TRIED]:
         try:
-            jws.deserialize_compact(token, candidate.key, algorithms=[peeked.algorithm], registry=_REGISTRY)
+            jws.deserialize_compact(token, candidate.key, registry=_REGISTRY)
         except (JoseError, ValueError):
             continue
         return None

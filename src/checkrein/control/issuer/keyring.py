@@ -1,4 +1,4 @@
-"""The embedded issuer's signing keys: Ed25519 (RFC 8037) in files of mode 0600, replaced by age.
+"""The embedded issuer's signing keys: ECDSA on P-256 (ES256, which every verifier knows) in files of mode 0600, replaced by age.
 
 A key that was replaced stays published until the last token that it signed has expired, then its file goes.
 """
@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from joserfc.jwk import ECKey
 
 from checkrein.core.errors import Unavailable
 from checkrein.core.limits import CLOCK_SKEW_SECONDS, ISSUER_KEY_SECONDS
 from checkrein.identity.keys import PublicKey, read_keys
 from checkrein.recording.files import private_folder, read_regular, write_durably
 
-ALGORITHM: Final = "EdDSA"
+ALGORITHM: Final = "ES256"
 _KEY_BYTES: Final = 4096
 
 
@@ -27,7 +27,7 @@ class _Stored:
 
     __slots__ = ("created", "key", "path")
 
-    def __init__(self, key: OKPKey, created: float, path: Path) -> None:
+    def __init__(self, key: ECKey, created: float, path: Path) -> None:
         self.key = key
         self.created = created
         self.path = path
@@ -69,7 +69,7 @@ class Keyring:
 
     def rotate(self, now: float) -> None:
         """Make a new key and sign with it from now on. Raises Unavailable."""
-        key = OKPKey.generate_key("Ed25519", private=True)
+        key = ECKey.generate_key("P-256", private=True)
         path = self._folder / f"{key.thumbprint()}.json"
         document = {"created": now, "jwk": key.as_dict(private=True)}
         try:
@@ -96,7 +96,7 @@ class Keyring:
 
 def _load(path: Path) -> _Stored:
     document = json.loads(read_regular(path, _KEY_BYTES))
-    key = OKPKey.import_key(document["jwk"])
+    key = ECKey.import_key(document["jwk"])
     if not key.is_private:
         raise ValueError("not a private key")
     return _Stored(key, float(document["created"]), path)
