@@ -199,8 +199,6 @@ def walk(source: Folder, name: str, seq: int, prev: str, end: str | None, before
             raise line.bad("the hash of the event before does not fit")
         before, prev, seq = line, line.hash, seq + 1
         yield line
-    if end is not None and before is not None and before.hash != end:
-        raise before.bad("the event differs from the hash that follows it")
 
 
 def _prev_of(raw: bytes, otherwise: str | None = None) -> str | None:
@@ -243,7 +241,7 @@ def signed_document(source: Folder, name: str, keys: dict[str, bytes]) -> dict[s
         message = CONTEXT + canonical(document)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Bad(label, 0, None, "is not a signed document") from error
-    if again != data:
+    if again != data or signature.hex() != outer["signature"]:
         offset = next((at for at, (a, b) in enumerate(zip(again, data, strict=False)) if a != b), len(again))
         raise Bad(label, offset, None, "is not in canonical form")
     if key not in keys:
@@ -280,11 +278,12 @@ def check_session(source: Folder, keys: dict[str, bytes]) -> Checked:
     refiled = set(document.get("refiled", []))
     seq, prev, before = 0, START, None
     for index, (name, sha, size, entry) in enumerate(files):
-        found = file_hash(source, name)
-        first = seq
-        end = head if index == len(files) - 1 else _first_prev(source, files[index + 1][0])
+        whole = file_hash(source, name) == (sha, size)
+        first, last, end = seq, entry.get("last"), None if whole else head
+        if not whole and index < len(files) - 1:
+            end = _first_prev(source, files[index + 1][0])
         try:
-            for line in walk(source, name, seq, prev, end, before):
+            for line in walk(source, name, seq, prev, end, None):
                 if line.seq == first and index:
                     _check_segment_event(line, files[index - 1][:3], refiled)
                 seq, prev, before = line.seq + 1, line.hash, line
@@ -292,9 +291,13 @@ def check_session(source: Folder, keys: dict[str, bytes]) -> Checked:
             if bad.where["seq"] is None:
                 bad.where["seq"] = seq
             raise
-        if found != (sha, size) or (entry.get("first"), entry.get("last")) != (first, seq - 1):
+        if (entry.get("first"), last) != (first, seq - 1):
+            raise Bad(source.label(name), 0, seq, f"{last} was signed as its last event, {seq - 1} is")
+        if end is not None and prev != end and before is not None:
+            raise before.bad("the event differs from the hash that follows it")
+        if not whole:
             why = "the file's bytes differ from what was signed, though they decode to the same events"
-            raise Bad(source.label(name), 0, first, why if found != (sha, size) else "holds other events than signed")
+            raise Bad(source.label(name), 0, first, why)
     if (seq, prev) != (events, head):
         raise Bad(source.label(SUMMARY), 0, seq, f"{events} events were signed, {seq} are there")
     return Checked(source.name, seq, True)

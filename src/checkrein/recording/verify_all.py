@@ -60,6 +60,9 @@ class Report:
             except Bad as bad:
                 self.first_bad = bad.where
                 return
+            except (TypeError, KeyError, AttributeError, ValueError) as error:
+                self.first_bad = Bad(source.label(SUMMARY), 0, None, f"is malformed: {error!r}"[:200]).where
+                return
             self.sessions += 1
             self.events += checked.events
             if not checked.closed:
@@ -84,7 +87,7 @@ def verify_path(path: Path, keys: Iterable[Path] = ()) -> Report:
             raise Bad(str(path), 0, None, "there is no recording here")
     except Bad as bad:
         report.first_bad = bad.where
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
         report.first_bad = Bad(str(path), 0, None, f"cannot be read: {error}").where
     return report
 
