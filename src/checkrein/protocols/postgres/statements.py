@@ -29,7 +29,7 @@ NO_CATALOG: Final = CatalogSnapshot(
 )  # fmt: skip
 """Where the side link could not learn the catalog: what needs no names is still read, the rest concedes."""
 
-MAX_TREE_BYTES: Final = 8 * 1024 * 1024
+MAX_TREE_BYTES: Final = 2 * 1024 * 1024
 """A parse tree as JSON; a larger one takes longer to decode than the loop may be held."""
 
 

@@ -75,7 +75,10 @@ def whole_row(source: Source) -> Value:
     values = [column.used() for column in source.columns]
     if source.fallback is not None:
         values.append(source.fallback.used())
-    return compute(values)
+    made = compute(values)
+    if source.relation is not None:
+        made.witness = (source.relation.oid, 0)
+    return made
 
 
 def row_source(reader: Reader, node: Node, scope: Scope) -> Source | None:

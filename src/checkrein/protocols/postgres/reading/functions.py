@@ -20,19 +20,21 @@ _CALL: Final = frozenset(
     }
 )  # fmt: skip
 _RECORD: Final = 2249
+_ANYARRAY: Final = 2277
 _POLYMORPHIC: Final = frozenset({2283, 3500, 2776, 5077, 5078})
 
 
 class Called:
     """One resolved call: its overloads, what it gives, and where its columns come from."""
 
-    __slots__ = ("name", "overloads", "user", "value")
+    __slots__ = ("array", "name", "overloads", "user", "value")
 
-    def __init__(self, name: str, overloads: list[CatalogFunction], user: bool, value: Value) -> None:
+    def __init__(self, name: str, overloads: list[CatalogFunction], user: bool, value: Value, array: bool = False) -> None:
         self.name = name
         self.overloads = overloads
         self.user = user
         self.value = value
+        self.array = array
 
 
 def read_call(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -62,7 +64,8 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     location = int(node.get("location", -1))
     arguments = reader.exprs(node.get("args"), scope)
     _clauses(reader, node, scope)
-    overloads = resolve(reader, names, len(arguments), bool(node.get("agg_star")))
+    ordered = len(node.get("agg_order", [])) if node.get("agg_within_group") else 0
+    overloads = resolve(reader, names, len(arguments) + ordered, bool(node.get("agg_star")))
     name = names[-1]
     if known.lookup(overloads[0]) is None:
         return Called(name, overloads, True, _user_call(reader, overloads, arguments, location))
@@ -73,10 +76,12 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
         arguments = [*arguments, Value()]
     if facts.safe and "over" not in node and "agg_filter" not in node and not node.get("agg_distinct"):
         return Called(name, overloads, False, safely(arguments, result))
+    nodes = node.get("args", [])
+    array = bool(nodes) and all(_is_array(reader, one, value) for one, value in zip(nodes, arguments, strict=False))
     for value in arguments:
         if value.origins:
             reader.log.use(value, "function", reader.at(location))
-    return Called(name, overloads, False, compute(arguments, facts.result, result))
+    return Called(name, overloads, False, compute(arguments, facts.result, result), array)
 
 
 def _clauses(reader: Reader, node: Node, scope: Scope) -> None:
@@ -165,10 +170,21 @@ def read_row_source(reader: Reader, node: Node, scope: Scope) -> tuple[str, list
     return called.name, outputs, called.value, scalar
 
 
+def _is_array(reader: Reader, node: Node, value: Value) -> bool:
+    """Whether an argument is an array by its type, or written as one: ARRAY[...], ARRAY(...)."""
+    found = reader.catalog.types.get(value.type)
+    if found is not None:
+        return found.category == "A"
+    return "A_ArrayExpr" in node or node.get("SubLink", {}).get("subLinkType") == "ARRAY_SUBLINK"
+
+
 def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
     """Return the column names of a function in FROM."""
-    first = called.overloads[0]
-    if any(function.outputs != first.outputs for function in called.overloads):
+    overloads = called.overloads
+    if called.name == "unnest" and called.array:
+        overloads = [function for function in overloads if function.arguments == (_ANYARRAY,)]
+    first = overloads[0]
+    if any(function.outputs != first.outputs for function in overloads):
         return None
     if first.outputs:
         return list(first.outputs)
@@ -176,7 +192,7 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
         return ["unnest"] * given
     if called.name.endswith(("_populate_record", "_populate_recordset")):
         return None
-    if any(function.returns == _RECORD for function in called.overloads):
+    if any(function.returns == _RECORD for function in overloads):
         return None
     found = reader.catalog.types.get(first.returns)
     if found is not None and found.relation:

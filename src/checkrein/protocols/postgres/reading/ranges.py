@@ -161,9 +161,8 @@ def _function(reader: Reader, node: Node, scope: Scope) -> Source:
     if "coldeflist" in node:
         _defined_columns(reader, node["coldeflist"], source)
     if node.get("ordinality"):
-        if source.open:
-            reader.concede("WITH ORDINALITY of a function whose columns are not known")
-        source.columns.append(Column("ordinality", Value(type=20)))
+        if not source.open:
+            source.columns.append(Column("ordinality", Value(type=20)))
         source.scalar = False
     return aliased(reader, alias, source)
 
