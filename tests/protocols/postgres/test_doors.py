@@ -76,7 +76,8 @@ def test_sensitive_names_exist(postgres: PostgresServer) -> None:
         there.setdefault(table, set()).add(column)
     guarded = {f"information_schema.{name}": one for name, one in housekeeping._INFORMATION_SCHEMA.items()}
     for name, sensitive in (housekeeping._PG_CATALOG | guarded).items():
-        assert (sensitive.columns or set()) <= there[name], name
+        if name in there or postgres.version >= 150000:  # older servers lack some of them
+            assert (sensitive.columns or set()) <= there[name], name
 
 
 def test_every_guardrail_and_door_has_its_sentence() -> None:
