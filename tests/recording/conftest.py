@@ -50,6 +50,9 @@ class Desk:
         self.journals = Journals(self.data / "recordings", tools)
         return self.journals
 
+    def start_once(self) -> Journals:
+        return self.journals or self.start()
+
     def stop(self) -> None:
         if self.journals is not None:
             self.journals.close()

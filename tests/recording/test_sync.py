@@ -1,0 +1,106 @@
+"""Grouped syncs: nobody is answered before the bytes are durable, and few jobs serve many sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import pytest
+
+from checkrein.core.errors import Unavailable
+from checkrein.recording.sync import SyncGroup
+
+from .conftest import OPENED, Desk
+
+
+class Counting(ThreadPoolExecutor):
+    jobs = 0
+
+    def submit(self, *arguments, **more):  # type: ignore[no-untyped-def]
+        self.jobs += 1
+        return super().submit(*arguments, **more)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Descriptors in the order in which they were synced."""
+    seen: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (real(fd), seen.append(fd))[0])
+    return seen
+
+
+def test_grouped(desk: Desk, synced: list[int]) -> None:
+    """Fifty sessions that wait at once are served by a few jobs, each after its own file was synced."""
+
+    async def run(pool: Counting) -> None:
+        group = SyncGroup(pool)
+        journals = [desk.start_once().open(f"s{number}", OPENED) for number in range(50)]
+        await asyncio.gather(*(group.sync(journal) for journal in journals))
+        assert len(synced) >= 50 and pool.jobs <= 2
+        await group.close()
+
+    with Counting(1) as pool:
+        asyncio.run(run(pool))
+
+
+def test_later_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that nobody waits for is synced by itself, once, through on_dirty."""
+
+    async def run(pool: Executor) -> None:
+        group, done, calls = SyncGroup(pool, delay=0.001), asyncio.Event(), []
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(os, "fdatasync", lambda fd: (calls.append(fd), loop.call_soon_threadsafe(done.set)))
+        journal = desk.start(on_dirty=group.later).open("s1", OPENED)
+        journal.append("decided", {})
+        journal.flush()
+        assert journal.dirty
+        await done.wait()
+        await group.close()
+        assert not journal.dirty and len(calls) == 1
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(run(pool))
+
+
+def test_relaxed_does_not_wait(desk: Desk, synced: list[int]) -> None:
+    """With durability: relaxed a sync returns at once, and closing the group still syncs."""
+
+    async def run(pool: Executor) -> None:
+        group = SyncGroup(pool, relaxed=True, delay=60)
+        await group.sync(desk.start().open("s1", OPENED))
+        assert synced == []
+        await group.close()
+        assert len(synced) == 1
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(run(pool))
+
+
+def test_failure_reaches_its_own_waiter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed sync raises for that session and not for the other in the same batch."""
+
+    async def run(pool: Executor) -> None:
+        group = SyncGroup(pool)
+        journals = desk.start()
+        one, two = journals.open("s1", OPENED), journals.open("s2", OPENED)
+        monkeypatch.setattr(two, "sync", lambda: (_ for _ in ()).throw(Unavailable("no")))
+        results = await asyncio.gather(group.sync(one), group.sync(two), return_exceptions=True)
+        assert results[0] is None and isinstance(results[1], Unavailable)
+        await group.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(run(pool))
+
+
+def test_gone_executor_is_unavailable(desk: Desk) -> None:
+    """A statement that waits while the gateway shuts down is refused, not let through."""
+
+    async def run() -> None:
+        pool = ThreadPoolExecutor(1)
+        pool.shutdown()
+        with pytest.raises(Unavailable):
+            await SyncGroup(pool).sync(desk.start().open("s1", OPENED))
+
+    asyncio.run(run())
