@@ -81,7 +81,7 @@ def test_rules(line, expected):
         ("detectors:\n  - {name: email, words: [x]}", "detector email exists already"),
         ("detectors:\n  - {name: own}", "exactly one of pattern and words"),
         ("detectors:\n  - {name: own, pattern: '('}", "not an RE2 expression"),
-        ("detectors:\n  - {name: own, pattern: 'x', checksum: luhm}", "luhn or mod97 (did you mean luhn?)"),
+        ("detectors:\n  - {name: own, pattern: 'x', checksum: luhm}", "luhn or mod11 or mod97 (did you mean luhn?)"),
         ("limits: {rows_per_statement: 5, rows_changed: 50}", "limits.rows_changed is not built yet"),
         ("limits: {}", "limits is not built yet"),
         ("session: {max: 8h}", "session.max (a target's max_session is) is not built yet"),

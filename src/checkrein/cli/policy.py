@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from checkrein.core.errors import CheckreinError, ConfigurationError, Problem
 from checkrein.core.limits import DOCUMENT_BYTES
 from checkrein.core.spec import ProtocolSpec
 from checkrein.core.target import Target
+from checkrein.core.verdict import CustomDetector
 from checkrein.policy.compile import Compiled, compile_directory
 from checkrein.policy.load import SUFFIXES, load_directory
 from checkrein.policy.testing import Bench, Live, Results, fact_record, principal_of, read_input, strictest_of
@@ -37,7 +37,9 @@ class Place:
         """Return a target's catalog over its side link. Raises CheckreinError."""
         if self.config is None or target.name not in self.config.targets:
             raise Refused(f"target {target.name} is not in a configuration; name one with --config")
-        return importlib.import_module("checkrein.app").live_catalog(self.config, target.name, profile)
+        from checkrein.cli.live import live_catalog
+
+        return live_catalog(protocols()[target.protocol], target, profile)
 
 
 def protocols() -> dict[str, ProtocolSpec]:
@@ -52,6 +54,13 @@ def detectors() -> frozenset[str]:
     from checkrein.masking.detectors import KNOWN
 
     return frozenset(KNOWN)
+
+
+def detector_problem(definition: CustomDetector) -> str:
+    """Return what masking finds wrong with a detector that a policy defines, an empty string when nothing."""
+    from checkrein.masking.detectors import problem
+
+    return problem(definition)
 
 
 def read_place(file: str | None, beside: str = "") -> Place:
@@ -94,7 +103,7 @@ def _read(path: Path) -> str:
 
 def compile_files(files: Files, place: Place) -> Compiled:
     """Compile and show warnings on stderr. Raises ConfigurationError."""
-    compiled = compile_directory(files, protocols(), place.targets, detectors())
+    compiled = compile_directory(files, protocols(), place.targets, detectors(), detector_problem)
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
     return compiled
@@ -118,7 +127,7 @@ def check(directory: str, config_file: str | None, as_json: bool) -> None:
     place = read_place(config_file, directory)
     known = sorted(detectors())
     try:
-        compiled = compile_directory(read_files(directory), protocols(), place.targets, known)
+        compiled = compile_directory(read_files(directory), protocols(), place.targets, known, detector_problem)
     except ConfigurationError as error:
         _show_problems(error.problems, as_json, known)
         raise click.exceptions.Exit(1) from None

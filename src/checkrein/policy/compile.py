@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from checkrein.core.errors import ConfigurationError, Problem
 from checkrein.core.spec import ProtocolSpec
 from checkrein.core.target import Target
-from checkrein.policy.compile_masks import compile_masks
+from checkrein.policy.compile_masks import CheckDetector, compile_masks
 from checkrein.policy.compile_rules import compile_rules
 from checkrein.policy.documents import Document
 from checkrein.policy.load import load_directory
@@ -40,18 +40,30 @@ def compile_directory(
     specs: Mapping[str, ProtocolSpec],
     targets: Sequence[Target] | None,
     known_detectors: Collection[str],
+    check_detector: CheckDetector = lambda definition: "",
 ) -> Compiled:
     """Read and compile (name, text) pairs. `targets` is None where no configuration is at hand.
+
+    `check_detector` says what masking finds wrong with a detector that a policy defines.
 
     Raises ConfigurationError with every problem of every file.
     """
     loaded = load_directory(files)
     problems = list(loaded.problems)
-    policies = [_policy(document, specs, targets, known_detectors, problems) for document in loaded.policies]
+    known = _Known(known_detectors, check_detector)
+    policies = [_policy(document, specs, targets, known, problems) for document in loaded.policies]
     if any(problem.severity == "error" for problem in problems):
         raise ConfigurationError(tuple(problems))
     snapshot = Snapshot(digest(loaded.policies), tuple(policies), specs)
     return Compiled(snapshot, tuple(loaded.policies), tuple(problems))
+
+
+class _Known:
+    """What masking knows: names of detectors, and what is wrong with a definition."""
+
+    def __init__(self, names: Collection[str], check: CheckDetector) -> None:
+        self.names = names
+        self.check = check
 
 
 def digest(documents: Sequence[Document[PolicyModel]]) -> str:
@@ -66,7 +78,7 @@ def _policy(
     document: Document[PolicyModel],
     specs: Mapping[str, ProtocolSpec],
     targets: Sequence[Target] | None,
-    detectors: Collection[str],
+    known: _Known,
     problems: list[Problem],
 ) -> Policy:
     report = Report(document, problems)
@@ -77,7 +89,7 @@ def _policy(
     policy.subjects = _subjects(spec.subjects, report)
     addressed = _addressed(spec.targets, policy.targets, specs, targets, report)
     policy.rules = compile_rules(document, addressed or specs, report)
-    policy.column_masks, policy.detect = compile_masks(document, addressed, detectors, report)
+    policy.column_masks, policy.detect = compile_masks(document, addressed, known.names, report, known.check)
     policy.read_only = spec.session is not None and spec.session.read_only
     _refuse_unbuilt(spec, report)
     if policy.observe and (spec.masks or spec.session):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from checkrein.core.spec import ProtocolSpec
@@ -15,19 +15,26 @@ from checkrein.policy.report import Report
 from checkrein.policy.rules import ColumnMask
 from checkrein.policy.suggest import suggestion
 
-CHECKSUMS: Final = frozenset({"luhn", "mod97"})
+CheckDetector = Callable[[CustomDetector], str]
+"""Says what masking finds wrong with a detector of the deployment's own, an empty string when nothing."""
+
+CHECKSUMS: Final = frozenset({"luhn", "mod11", "mod97"})
 """Checksums that a detector of the deployment's own may name."""
 
 
 def compile_masks(
-    document: Document[PolicyModel], specs: Mapping[str, ProtocolSpec], detectors: Collection[str], report: Report
+    document: Document[PolicyModel],
+    specs: Mapping[str, ProtocolSpec],
+    detectors: Collection[str],
+    report: Report,
+    check: CheckDetector,
 ) -> tuple[tuple[ColumnMask, ...], tuple[DetectDuty, ...]]:
     """Return the column masks and the detector duties of a policy.
 
     `specs` are the protocols that the policy certainly speaks to; empty where no target or protocol says so.
     """
     policy = document.value.metadata.name
-    own = _own_detectors(document, detectors, report)
+    own = _own_detectors(document, detectors, report, check)
     columns: list[ColumnMask] = []
     detect: list[DetectDuty] = []
     for index, mask in enumerate(document.value.spec.masks):
@@ -64,7 +71,7 @@ def _check_carried(mask: MaskModel, index: int, specs: Mapping[str, ProtocolSpec
 
 
 def _own_detectors(
-    document: Document[PolicyModel], detectors: Collection[str], report: Report
+    document: Document[PolicyModel], detectors: Collection[str], report: Report, check: CheckDetector
 ) -> dict[str, CustomDetector]:
     own: dict[str, CustomDetector] = {}
     for index, model in enumerate(document.value.spec.detectors):
@@ -73,12 +80,16 @@ def _own_detectors(
         if model.checksum is not None and model.checksum not in CHECKSUMS:
             hint = f"checksum must be {' or '.join(sorted(CHECKSUMS))}"
             report.error(("detectors", index, "checksum"), f"{hint}{suggestion(model.checksum, CHECKSUMS)}")
-        report.regex(("detectors", index, "pattern"), model.pattern)
-        own[model.name] = CustomDetector(
+        pattern = report.regex(("detectors", index, "pattern"), model.pattern)
+        made = own[model.name] = CustomDetector(
             name=model.name,
             pattern=model.pattern or "",
             words=model.words or (),
             checksum=model.checksum or "",
             near=model.near or (),
         )
+        told = (model.checksum or "luhn") not in CHECKSUMS or (model.pattern is not None and pattern is None)
+        wrong = "" if told else check(made)
+        if wrong:
+            report.error(("detectors", index), wrong)
     return own

@@ -207,8 +207,8 @@ def fact_record(
     parameters: Sequence[str | None] | None = None,
     now: float = 0.0,
 ) -> FactRecord:
-    """Return the record of a statement that runs outside any session, with its parameters where some are given."""
-    known = statement if parameters is None else msgspec.structs.replace(statement, parameters=tuple(parameters))
+    """Return the record of a statement that runs outside any session, with the parameters given: none unless said."""
+    known = msgspec.structs.replace(statement, parameters=tuple(parameters or ()))
     session = SessionFacts("test", target.name, profile)
     return FactRecord(principal, target, profile, known, session, now, {"statements": 1, "refused": 0})
 
