@@ -26,12 +26,36 @@ _CUSTOM_ESCAPES = (rb"\\", rb'""')
 """A policy's own pattern may match quotes, backslashes and control characters: any escape may hide it."""
 
 
-def _collect(ident: int, start: int, end: int, flags: int, context: Any) -> None:
-    context.append(ident)
+_ESCAPED = 0xFFFF
+"""The report that something is escaped; others are a detector's index, plus _CONFIRM where it has to be confirmed."""
+_CONFIRM = 0x10000
 
 
-def _stop(ident: int, start: int, end: int, flags: int, context: Any) -> bool:
-    return True
+class _Scan:
+    """What the reports of one scan need: the bytes, the detectors, and what was found so far."""
+
+    __slots__ = ("chunk", "detectors", "found")
+
+    def __init__(self, chunk: bytes, detectors: tuple[Detector, ...]) -> None:
+        self.chunk = chunk
+        self.detectors = detectors
+        self.found: set[int] = set()
+
+
+def _real(ident: int, end: int, scan: _Scan) -> bool:
+    if ident < _CONFIRM:
+        return True
+    confirm = scan.detectors[ident - _CONFIRM].confirm
+    return confirm is None or confirm(scan.chunk, end)
+
+
+def _collect(ident: int, start: int, end: int, flags: int, scan: _Scan) -> None:
+    if ident & 0xFFFF not in scan.found and _real(ident, end, scan):
+        scan.found.add(ident & 0xFFFF)
+
+
+def _stop(ident: int, start: int, end: int, flags: int, scan: _Scan) -> bool:
+    return _real(ident, end, scan)
 
 
 class Finding:
@@ -63,29 +87,29 @@ class Recogniser:
         patterns = [(source, index) for index, one in enumerate(detectors) for source in one.stage_one]
         patterns += [(source, index) for index in sorted(active) for source in detectors[index].near_stage_one]
         escapes = _ESCAPES + _CUSTOM_ESCAPES if self._custom else _ESCAPES
-        patterns += [(source, len(detectors)) for source in escapes]
+        patterns += [(source, _ESCAPED) for source in escapes]
+        patterns += [(one.confirmed_stage_one, index + _CONFIRM) for index, one in enumerate(detectors) if one.confirm]
         self._database = _compile(patterns)
 
     def hit(self, chunk: bytes) -> bool:
         """Say whether anything may be found in a chunk; never a false no."""
         try:
-            self._database.scan(chunk, _stop)
+            self._database.scan(chunk, _stop, context=_Scan(chunk, self.detectors))
         except hyperscan.error:  # ended by the first match; or another thread holds the scratch space, which is a yes
             return True
         return any(pattern.search(chunk) is not None for _, pattern in self._custom)
 
     def candidates(self, value: bytes) -> frozenset[int]:
         """Return the indices of detectors that may find something in a value."""
-        found: list[int] = []
+        scan = _Scan(value, self.detectors)
         try:
-            self._database.scan(value, _collect, context=found)
+            self._database.scan(value, _collect, context=scan)
         except hyperscan.error:
             return self.everything
-        if len(self.detectors) in found:
+        if _ESCAPED in scan.found:
             return self.everything
-        if self._custom:
-            found += [index for index, pattern in self._custom if pattern.search(value) is not None]
-        return frozenset(found)
+        scan.found.update(index for index, pattern in self._custom if pattern.search(value) is not None)
+        return frozenset(scan.found)
 
     def near(self, name: str) -> frozenset[int]:
         """Return the indices of detectors to which a column's or key's name gives context."""
@@ -122,17 +146,21 @@ def _place(finding: Finding) -> tuple[int, int]:
 def _compile(patterns: list[tuple[bytes, int]]) -> Any:
     """Compile stage one: block mode, one report per pattern, no start of match. Several patterns may share an index."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
     try:
         database.compile(
             expressions=[source for source, _ in patterns],
             ids=[index for _, index in patterns],
             elements=len(patterns),
-            flags=[flags] * len(patterns),
+            flags=[_flags(ident) for _, ident in patterns],
         )
     except hyperscan.error as error:
         raise ValueError(f"detectors do not compile: {error}") from None
     return database
+
+
+def _flags(ident: int) -> int:
+    once = 0 if ident >= _CONFIRM else hyperscan.HS_FLAG_SINGLEMATCH
+    return int(once | hyperscan.HS_FLAG_DOTALL)
 
 
 SUSPICIOUS = re.compile(rb"\\u(00[2-7][0-9a-fA-F])")

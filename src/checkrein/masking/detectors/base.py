@@ -14,6 +14,7 @@ from dataclasses import dataclass
 Span = tuple[int, int]
 Find = Callable[[bytes, bool], list[Span]]
 IsNumber = Callable[[bytes, bool], bool]
+Confirm = Callable[[bytes, int], bool]
 
 # A separator inside a number: hyphen, dot, space, their Unicode look-alikes (U+2010..2015, U+2212) and no-break spaces.
 SEPARATOR = rb"(?:[-. ]|\xe2\x80[\x90-\x95\xaf]|\xe2\x88\x92|\xc2\xa0)"
@@ -40,6 +41,8 @@ class Detector:
     sets where a column's name matches `near` or `near_columns`. `find` returns the extents in one value; its second
     argument says that a column or JSON key names the kind. `is_number` judges a whole number of an integer column.
     `shape` names the token's shape. `custom` is an RE2 source for stage one, for detectors that a policy defines.
+    `confirmed_stage_one` is one more pattern, of a fixed length, whose matches count only where `confirm(chunk, end)`
+    says so; it must say yes wherever a value could begin there, whatever stands around it.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Detector:
     near_stage_one: tuple[bytes, ...] = ()
     is_number: IsNumber = never_a_number
     custom: str = ""
+    confirmed_stage_one: bytes = b""
+    confirm: Confirm | None = None
 
     def is_near(self, name: str) -> bool:
         """Say whether a column's or key's name gives context to this detector."""

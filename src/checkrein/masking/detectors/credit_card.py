@@ -89,15 +89,29 @@ def is_number(digits: bytes, near: bool) -> bool:
     return (near or len(digits) <= 16) and is_card(digits)
 
 
+def may_begin(chunk: bytes, end: int) -> bool:
+    """Say whether a card of any length may begin 14 bytes before `end`: runs of digits in hashes mostly are none."""
+    start = end - 14
+    longest = min(len(chunk), start + 19)
+    place = end
+    while True:
+        if is_card(chunk[start:place]):
+            return True
+        if place >= longest or not 48 <= chunk[place] <= 57:
+            return False
+        place += 1
+
+
 CREDIT_CARD = Detector(
     name="credit_card",
     shape="card",
     find=find,
     stage_one=(
-        _HEAD + rb"[0-9]{10}",
         _HEAD + _S + rb"[0-9]{4}" + _S + rb"[0-9]{4}",
         rb"3[0-9]{3}" + _S + rb"[0-9]{6}" + _S + rb"[0-9]{4}",
     ),
     near_columns=re.compile(rb" (?:pan|cc|card|credit|debit|cardno|cardnumber|ccnum) "),
     is_number=is_number,
+    confirmed_stage_one=_HEAD + rb"[0-9]{10}",
+    confirm=may_begin,
 )

@@ -18,7 +18,7 @@ _NATIONAL = re.compile(
     + rb"[2-9][0-9]{2}" + _S + rb"[0-9]{4}" + _EXTENSION + RIGHT + rb"(?!-[0-9A-Za-z])(?!\.[0-9])"
 )  # fmt: skip
 _INTERNATIONAL = re.compile(
-    rb"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9][0-9]{0,2}" + SEPARATOR + rb"))[1-9]"
+    rb"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9][0-9]{0,2}[ ]))[1-9]"
     rb"(?:(?:" + SEPARATOR + rb"{0,2}[(/]?(?:0\))?)[0-9]\)?){6,14}" + _EXTENSION + RIGHT
 )
 _PLAIN = re.compile(LEFT + rb"(?:1?[2-9][0-9]{2}[2-9][0-9]{6}|0[1-9][0-9]{8,9})" + RIGHT)
@@ -81,7 +81,7 @@ PHONE = Detector(
     find=find,
     stage_one=(
         rb"\+[1-9]" + SEPARATOR + rb"{0,2}[(/]?[0-9]",
-        rb"00[1-9][0-9]{0,2}" + SEPARATOR,
+        rb"00[1-9][0-9]{0,2} ",
         rb"[2-9][0-9]{2}(?:\)" + SEPARATOR + rb"{0,2}|" + _S + rb")[2-9][0-9]{2}" + _S + rb"[0-9]{4}",
         _NEAR_SOURCE,
     ),
