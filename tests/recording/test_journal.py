@@ -181,3 +181,29 @@ def test_no_descriptor_is_left(desk: Desk, work: Callable[..., None]) -> None:
         journal.close("done", {})
     assert len(os.listdir("/proc/self/fd")) == before
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > before
+
+
+def test_a_session_that_never_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When not even the opened event can be written, open raises and leaves neither folder nor descriptor."""
+    journals = desk.start()
+    before = len(os.listdir("/proc/self/fd"))
+
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal_module, "write_all", full)
+    with pytest.raises(Unavailable):
+        journals.open("s1", OPENED)
+    assert not list((desk.data / "recordings").glob("*/s1"))
+    assert len(os.listdir("/proc/self/fd")) == before and not journals.healthy()
+
+
+def test_closing_after_the_executor(desk: Desk, work: Callable[..., None]) -> None:
+    """A session closed when the executor is gone already is signed in place, not left behind."""
+    pool = ThreadPoolExecutor(1)
+    journal = desk.start(executor=pool).open("s1", OPENED)
+    work(journal, 2)
+    pool.shutdown()
+    journal.close("shutdown", {})
+    desk.stop()
+    assert verify_path(journal.folder).as_json()["ok"]

@@ -18,7 +18,7 @@ from checkrein.core.errors import LimitExceeded
 from checkrein.recording import verify, verify_all
 from checkrein.recording.files import read_regular
 from checkrein.recording.keys import SigningKey
-from checkrein.recording.replay import read_session
+from checkrein.recording.replay import Follower, Tally, is_closed
 
 EXPORT_BYTES: Final = 512 * 1024 * 1024
 """Of one bundle, as it is built in memory."""
@@ -56,9 +56,11 @@ def bundle(data: Path, folders: list[Path], key: SigningKey) -> bytes:
     snapshots: set[str] = set()
     size = 0
     for folder in folders:
-        row, events = read_session(folder)
-        rows.append(row)
-        snapshots.update(str(event["snapshot"]) for event in events if event.get("snapshot"))
+        tally = Tally(folder.name)
+        for event in Follower(folder).read():
+            tally.add(event)
+        rows.append(tally.row(is_closed(folder)))
+        snapshots |= tally.snapshots
         for name, content in _files(folder):
             size += len(content)
             if size > EXPORT_BYTES:

@@ -6,6 +6,7 @@ executor; the data path looks at their outcome and never waits for them. With no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from checkrein.core.errors import Unavailable
 from checkrein.core.events import CLOSED, GAP, OPENED, SEGMENT
 from checkrein.core.limits import SEGMENT_BYTES, SEGMENT_TAIL_BYTES
 from checkrein.recording.chain import Chain
-from checkrein.recording.files import write_all, write_durably
+from checkrein.recording.files import sync_folder, write_all, write_durably
 from checkrein.recording.keys import SigningKey
 from checkrein.recording.segments import SUMMARY, ClosedFile, Segment, segment_name
 
@@ -72,6 +73,7 @@ class Journal:
         self._lock = threading.Lock()  # guards descriptors against a sync in a thread while a segment is released
         self._jobs: list[Future[None]] = []
         self._packing: Future[None] | None = None
+        self._names_synced = 0  # segments whose names are durable
         self._lost = 0
         self._why_lost = ""
         self._broken = ""
@@ -81,8 +83,12 @@ class Journal:
         self._segment = self._new_segment()
         self._live = [self._segment]
         self._turn_at = tools.segment_bytes
-        self.append(OPENED, {"session": session, **fields})
-        self.flush()
+        try:
+            self.append(OPENED, {"session": session, **fields})
+            self.flush()
+        except Unavailable:
+            self._abandon()
+            raise
 
     # --- what the gate calls ---------------------------------------------------------------------
 
@@ -141,8 +147,12 @@ class Journal:
         """Make everything flushed so far durable; call it in a thread. Raises Unavailable."""
         with self._lock:
             try:
-                for segment in self._live:
+                for segment in tuple(self._live):
                     os.fdatasync(segment.fd)
+                if self._names_synced <= self._number:
+                    self._names_synced = self._number + 1
+                    for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                        sync_folder(folder)
             except OSError as error:
                 # after a failed fsync nobody knows what is on disk: never trust this file again
                 self._broken = f"the journal could not be synced: {error.strerror}"
@@ -223,8 +233,7 @@ class Journal:
         self._chain.commit()
         new.size = len(data)
         self._files.append(closed)
-        with self._lock:
-            self._live.append(new)
+        self._live.append(new)  # without the lock: a sync may hold it, and this is the data path
         self._segment = new
         self._turn_at = self._tools.segment_bytes
         self._jobs = [job for job in self._jobs if not job.done() or job.exception()]
@@ -266,7 +275,8 @@ class Journal:
 
     def _submit(self, job: Callable[[], None]) -> Future[None]:
         if self._tools.executor is not None:
-            return self._tools.executor.submit(job)
+            with contextlib.suppress(RuntimeError):  # it is shut down: what is left is done in place
+                return self._tools.executor.submit(job)
         future: Future[None] = Future()
         try:
             job()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from checkrein.recording.recovery import recover_all
 
 SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 LOGINS: Final = "logins"
+_PRUNE: Final = 64
 _BURST: Final = LOGIN_REFUSALS_PER_SECOND * 5
 
 
@@ -33,6 +35,7 @@ class Journals:
         self._folder = folder
         self._tools = tools
         self._open: dict[str, Journal] = {}
+        self._prune_at = _PRUNE
         try:
             private_folder(folder)
             self._lock = _take_lock(folder / ".lock")
@@ -48,7 +51,9 @@ class Journals:
     def open(self, session: str, fields: dict[str, Any]) -> Journal:
         """Create a session's journal with its `opened` event. Raises Unavailable."""
         journal = self._make(self._folder / _day(self._tools.clock()), session, fields)
-        self._open = {id: one for id, one in self._open.items() if one.finished is None or not one.finished.done()}
+        if len(self._open) >= self._prune_at:
+            self._open = {id: one for id, one in self._open.items() if one.finished is None or not one.finished.done()}
+            self._prune_at = max(_PRUNE, 2 * len(self._open))
         self._open[session] = journal
         return journal
 
@@ -100,7 +105,11 @@ class Journals:
             (parent / session).mkdir(mode=0o700)
         except OSError as error:
             raise Unavailable(f"no journal can be made: {error.strerror}") from error
-        return Journal(parent / session, session, self._tools, fields, stem)
+        try:
+            return Journal(parent / session, session, self._tools, fields, stem)
+        except Unavailable:
+            shutil.rmtree(parent / session, ignore_errors=True)  # a session that never was
+            raise
 
     def _write_refusal(self, fields: dict[str, Any]) -> None:
         if self._logins is None:

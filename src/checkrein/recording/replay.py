@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ from checkrein.recording.verify import Bad, Folder, raw_lines, segments
 
 _decode = msgspec.json.Decoder().decode
 Event = dict[str, Any]
+
+_SNAPSHOTS: Final = 10_000
+"""Policy snapshots of one session that are counted; a reload is rarer than that."""
 
 
 class Follower:
@@ -62,13 +65,14 @@ def is_closed(folder: Path) -> bool:
     return (folder / SUMMARY).exists()
 
 
-def read_session(folder: Path) -> tuple[dict[str, Any], list[Event]]:
-    """Return a session's row, as `sessions ls` shows it, and all its events. Raises Unavailable."""
+def read_session(folder: Path, most: int | None = None) -> tuple[dict[str, Any], list[Event]]:
+    """Return a session's row, as `sessions ls` shows it, and its first events (`most` of them). Raises Unavailable."""
     tally = Tally(folder.name)
-    events = []
+    events: list[Event] = []
     for event in Follower(folder).read():
         tally.add(event)
-        events.append(event)
+        if most is None or len(events) < most:
+            events.append(event)
     return tally.row(is_closed(folder)), events
 
 
@@ -80,6 +84,7 @@ class Tally:
         self.terms: set[tuple[str, str]] = set()
         self.overflow = False
         self._texts = 0
+        self.snapshots: set[str] = set()
         self._opened: Event = {}
         self._closed: Event = {}
         self._counts = {"statements": 0, "refused": 0, "asked": 0, "masked": 0}
@@ -95,6 +100,7 @@ class Tally:
             self._counts["asked"] += 1
         elif kind == OPENED:
             self._opened = event
+            self._snapshot(event)
         elif kind == CLOSED:
             self._closed = event
 
@@ -115,7 +121,12 @@ class Tally:
             **self._counts,
         }
 
+    def _snapshot(self, event: Event) -> None:
+        if len(self.snapshots) < _SNAPSHOTS:
+            self.snapshots.add(str(event.get("snapshot", "")))
+
     def _decided(self, event: Event) -> None:
+        self._snapshot(event)
         refused = event.get("outcome") == REFUSED
         if refused or event.get("phase") != "prepare":  # a statement that was only prepared is judged again as it runs
             self._counts["statements"] += 1

@@ -167,7 +167,7 @@ class Recordings:
         folder = self.folder(id)
         if folder is None:
             return None
-        row, events = read_session(folder)
+        row, events = read_session(folder, SHOW_EVENTS + 1)
         return {"session": row, "events": events[:SHOW_EVENTS], "more": len(events) > SHOW_EVENTS}
 
     def _contains(self, id: str, text: str) -> bool:
