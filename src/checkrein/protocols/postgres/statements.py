@@ -1,7 +1,7 @@
 """SQL text to Readings: what each statement of a request means, and the part it plays in the conversation.
 
-`read` is pure and total. A request of one statement keeps its whole text as Statement.text; of several, each has its own
-stretch (Act.start..end), and positions and literal offsets count from there.
+`read` is pure and total. A request of one statement keeps its whole text as Statement.text; of several, each has its
+own stretch (Act.start..end), and positions and literal offsets count from there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.postgres.parser import SyntaxProblem
 from checkrein.protocols.postgres.reading import dispatch, finish
+from checkrein.protocols.postgres.reading.kept import Kept
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.state import Node, Reader
+from checkrein.protocols.postgres.reading.words import changed_word
 from checkrein.protocols.sql.effects import merge_effects
 
 PROTOCOL: Final = "postgres"
@@ -28,6 +30,10 @@ NO_CATALOG: Final = CatalogSnapshot(
     types={}, types_by_name={}, casts=(), schemas=frozenset(),
 )  # fmt: skip
 """Where the side link could not learn the catalog: what needs no names is still read, the rest concedes."""
+
+_KEPT: Final = Kept()
+_CONSULTING: Final = frozenset({"execute", "fetch", "move", "explain", "ddl", "utility"})
+"""Kinds that may have looked at prepared statements or cursors, which no key tells apart; not kept."""
 
 MAX_TREE_BYTES: Final = 2 * 1024 * 1024
 """A parse tree as JSON; a larger one takes longer to decode than the loop may be held."""
@@ -41,9 +47,15 @@ def needs_worker(text: str) -> bool:
 def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None = None) -> tuple[Reading, ...]:
     """Read every statement of a request. `parsed` is what the worker gave for the same text.
 
-    Never raises: what cannot be read is a conceded Reading; a syntax error one with facts `syntax_error` and `position`.
+    Never raises: what cannot be read is a conceded Reading, a syntax error one with facts `syntax_error`, `position`.
     """
-    if len(text) > limits.STATEMENT_BYTES or len(text) * 4 > limits.STATEMENT_BYTES < len(text.encode(errors="replace")):
+    if around.catalog is not None:
+        kept = _KEPT.find(text, around)
+        if kept is not None:
+            return kept
+    if len(text) > limits.STATEMENT_BYTES or len(text) * 4 > limits.STATEMENT_BYTES < len(
+        text.encode(errors="replace")
+    ):
         return (conceded(text, "the text is too long"),)
     if parsed is None:
         if needs_worker(text):
@@ -55,7 +67,10 @@ def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None =
     if len(parsed) > MAX_TREE_BYTES:
         return (conceded(text, "its parse tree is too large"),)
     try:
-        return _read_all(text, around, parser.decode(parsed).get("stmts", []))
+        found = _read_all(text, around, parser.decode(parsed).get("stmts", []))
+        if not any(reading.act.kind in _CONSULTING for reading in found):
+            _KEPT.keep(text, around, found)
+        return found
     except RecursionError:
         return (conceded(text, "it is nested too deeply"),)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong in reading, the statement is conceded
@@ -123,6 +138,9 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
     part = Part("utility")
     why = ""
     try:
+        word = changed_word(reader.data, catalog.server_version) if catalog.server_version else ""
+        if word:
+            reader.concede(f'"{word}" means something else on this server')
         kind, fields = only_node(node)
         part = reader.part = dispatch.read_statement(reader, kind, fields)
         finish.read_effects(reader, reader.log.reads)

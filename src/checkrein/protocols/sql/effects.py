@@ -53,7 +53,7 @@ def merge_effects(effects: list[Effect]) -> tuple[Effect, ...]:
 
 def _joined(first: Effect, second: Effect) -> Effect:
     """Return one read of the columns of both."""
-    if first == second or first.columns is None and not first.any_column:
+    if first == second or (first.columns is None and not first.any_column):
         return first
     columns: tuple[str, ...] | None
     if second.columns is None and not second.any_column:

@@ -23,7 +23,19 @@ class Value:
     modifier, -1 for none. `constant` marks literals and parameters, through casts. `parameter` is its 0-based index or -1.
     """
 
-    __slots__ = ("calls", "constant", "end", "how", "kind", "origins", "parameter", "start", "type", "typmod", "witness")
+    __slots__ = (
+        "calls",
+        "constant",
+        "end",
+        "how",
+        "kind",
+        "origins",
+        "parameter",
+        "start",
+        "type",
+        "typmod",
+        "witness",
+    )
 
     def __init__(
         self,

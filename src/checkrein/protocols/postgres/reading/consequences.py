@@ -10,9 +10,8 @@ from checkrein.protocols.postgres.catalog import CatalogFunction
 from checkrein.protocols.postgres.doors import ROLE_SWITCH, SETTING
 from checkrein.protocols.postgres.known import KnownFunction
 from checkrein.protocols.postgres.reading.names import find_relation, relation_name
-from checkrein.protocols.postgres.reading.state import Node, Reader
+from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.sql.lineage import Value
-
 
 TEXTS: Final = frozenset({25, 1043, 1042, 19})
 _TEXT: Final = 25
@@ -53,15 +52,15 @@ def _fits(arguments: tuple[int, ...], values: list[Value]) -> bool:
     return True
 
 
-def apply(
-    reader: Reader, group: KnownFunction, function: CatalogFunction, nodes: list[Node], location: int
-) -> None:
+def apply(reader: Reader, group: KnownFunction, function: CatalogFunction, nodes: list[Node], location: int) -> None:
     """Note what a call does beyond giving a value. Concedes when its object is not in the text."""
     if group.harmless:
         return
     if group.verb == "set":
         name = constant_text(nodes[0]) if nodes else None
         value = constant_text(nodes[1]) if len(nodes) > 1 else None
+        if name is None and strings_of(nodes[0].get("ColumnRef", {}).get("fields")) == ["name"]:
+            name = reader.pinned_setting
         if name is None:
             reader.concede("which setting set_config sets is not known")
         set_setting(reader, name, value, location)
@@ -101,7 +100,9 @@ def set_setting(reader: Reader, name: str, value: str | None, location: int) -> 
     if found == settings.REFUSED:
         guard = ROLE_SWITCH if key in ("role", "session_authorization") else SETTING
     reader.effect(
-        Effect(verb="set", object=key, kind="setting", housekeeping=not guard, guard=guard, position=reader.at(location))
+        Effect(
+            verb="set", object=key, kind="setting", housekeeping=not guard, guard=guard, position=reader.at(location)
+        )
     )
     if key in ("search_path", "role", "session_authorization"):
         reader.changes_names = True

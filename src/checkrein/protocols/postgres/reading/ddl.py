@@ -174,9 +174,7 @@ def _alter_table(reader: Reader, node: Node) -> str:
         _, inner = only_node(command.get("def", {}))
         other = inner.get("name") if isinstance(inner.get("name"), dict) else inner
         if isinstance(other, dict) and "relname" in other:
-            reader.effect(
-                Effect(verb="alter", object=_object_of(reader, other), kind="table", guard=doors.MASKED_DDL)
-            )
+            reader.effect(Effect(verb="alter", object=_object_of(reader, other), kind="table", guard=doors.MASKED_DDL))
     return guard
 
 

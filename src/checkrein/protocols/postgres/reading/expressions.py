@@ -226,7 +226,13 @@ def current_of(reader: Reader, node: Node, scope: Scope) -> Value:
 
 def xml(reader: Reader, node: Node, scope: Scope) -> Value:
     """XMLELEMENT and its like."""
-    reader.only("XmlExpr", node, frozenset({"op", "name", "named_args", "arg_names", "args", "xmloption", "location", "indent", "type", "typmod"}))  # noqa: E501
+    reader.only(
+        "XmlExpr",
+        node,
+        frozenset(
+            {"op", "name", "named_args", "arg_names", "args", "xmloption", "location", "indent", "type", "typmod"}
+        ),
+    )
     values = reader.exprs(node.get("args"), scope)
     for named in node.get("named_args", []):
         values.append(reader.expr(named.get("ResTarget", {}).get("val"), scope))

@@ -66,7 +66,9 @@ def _select(reader: Reader, relation: CatalogRelation, read: Read, via: tuple[st
         )  # fmt: skip
 
 
-GUARD_DOORS: Final = frozenset({"credentials", "server_files", "server_program", "replication", "role_switch", "setting"})
+GUARD_DOORS: Final = frozenset(
+    {"credentials", "server_files", "server_program", "replication", "role_switch", "setting"}
+)
 
 
 def _through(reader: Reader, relation: CatalogRelation, via: tuple[str, ...]) -> None:

@@ -29,7 +29,9 @@ class Called:
 
     __slots__ = ("array", "name", "overloads", "user", "value")
 
-    def __init__(self, name: str, overloads: list[CatalogFunction], user: bool, value: Value, array: bool = False) -> None:
+    def __init__(
+        self, name: str, overloads: list[CatalogFunction], user: bool, value: Value, array: bool = False
+    ) -> None:
         self.name = name
         self.overloads = overloads
         self.user = user
@@ -99,9 +101,7 @@ def _user_call(reader: Reader, overloads: list[CatalogFunction], arguments: list
     for value in arguments:
         if value.origins:
             reader.log.use(value, "function", reader.at(location))
-    reader.effect(
-        Effect(verb="call", object=name, kind="function", oid=function.oid, position=reader.at(location))
-    )
+    reader.effect(Effect(verb="call", object=name, kind="function", oid=function.oid, position=reader.at(location)))
     reader.changes_names = True
     reader.writes = True
     calls = (*merge_calls(arguments), name)

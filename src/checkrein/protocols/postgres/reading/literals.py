@@ -65,7 +65,11 @@ def _string_end(data: bytes, position: int) -> int:
     end = len(data) if match is None else match.end()
     while True:
         after = _SKIP.match(data, end)
-        if after is None or b"\n" not in after.group() and b"\r" not in after.group() or data[after.end() :][:1] != b"'":
+        if (
+            after is None
+            or (b"\n" not in after.group() and b"\r" not in after.group())
+            or data[after.end() :][:1] != b"'"
+        ):
             return end
         match = _PLAIN.match(data, after.end()) if not escaped else _ESCAPED.match(data, after.end())
         end = len(data) if match is None else match.end()

@@ -48,11 +48,29 @@ def _plain(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     for item in node.get("fromClause", []):
         ranges.add_item(reader, item, scope)
     reader.used(node.get("whereClause"), scope, "WHERE")
+    before, reader.pinned_setting = reader.pinned_setting, _pinned_setting(node)
     found = targets.read_targets(reader, node.get("targetList", []), scope)
+    reader.pinned_setting = before
     sorting.read_tail(reader, node, scope, found)
     if "lockingClause" in node:
         _locking(reader, node["lockingClause"], scope)
     return found
+
+
+def _pinned_setting(node: Node) -> str | None:
+    """Return the setting that `FROM pg_settings WHERE name = '...'` pins, which pg_dump sets by set_config(name, ...)."""
+    items = node.get("fromClause", [])
+    test = node.get("whereClause", {}).get("A_Expr")
+    if len(items) != 1 or test is None or test.get("kind") != "AEXPR_OP" or strings_of(test.get("name")) != ["="]:
+        return None
+    table = items[0].get("RangeVar", {})
+    fields = strings_of(test.get("lexpr", {}).get("ColumnRef", {}).get("fields"))
+    if table.get("relname") != "pg_settings" or table.get("schemaname", "pg_catalog") != "pg_catalog":
+        return None
+    constant = test.get("rexpr", {}).get("A_Const", {})
+    if fields != ["name"] or "sval" not in constant or "alias" in table:
+        return None
+    return str(constant["sval"].get("sval", ""))
 
 
 def _values(reader: Reader, node: Node, scope: Scope) -> list[Column]:

@@ -182,7 +182,9 @@ def _one_function(reader: Reader, item: Node, scope: Scope, source: Source, alia
     source.scalar = scalar and not source.columns
     if scalar and alias is not None:
         outputs = [str(alias.get("aliasname", name))]
-    source.columns.extend(Column(output, Value(value.how, value.origins, None, value.kind, value.calls)) for output in outputs)  # noqa: E501
+    source.columns.extend(
+        Column(output, Value(value.how, value.origins, None, value.kind, value.calls)) for output in outputs
+    )
 
 
 def _defined_columns(reader: Reader, nodes: list[Node], source: Source, value: Value | None = None) -> None:

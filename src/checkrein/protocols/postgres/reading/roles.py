@@ -56,9 +56,7 @@ def alter_set(reader: Reader, node: Node) -> Part:
     inner = node.get("setstmt", {})
     name = settings.normalise(str(inner.get("name", "")))
     refused = settings.setting_class(name, None) != settings.FREE
-    reader.effect(
-        Effect(verb="alter", object=full_name(_name(node)), kind="role", guard=SETTING if refused else "")
-    )
+    reader.effect(Effect(verb="alter", object=full_name(_name(node)), kind="role", guard=SETTING if refused else ""))
     return _role_part()
 
 

@@ -13,11 +13,11 @@ import msgspec
 
 from checkrein.core.errors import Conceded
 from checkrein.core.statement import Effect, Relation, Statement, Use
+from checkrein.protocols.postgres import parser
 from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot, Names
 from checkrein.protocols.postgres.reading.part import Node, Part, only_node
 from checkrein.protocols.postgres.reading.scope import Scope
-from checkrein.protocols.postgres import parser
 from checkrein.protocols.sql.effects import EffectLog
 from checkrein.protocols.sql.lineage import Column, Value
 
@@ -47,6 +47,7 @@ class Reader:
         "merge",
         "names",
         "part",
+        "pinned_setting",
         "reads_constants",
         "relations",
         "select",
@@ -71,6 +72,7 @@ class Reader:
         self.via: tuple[str, ...] = ()
         self.start = 0
         self.end = len(self.data)
+        self.pinned_setting: str | None = None
         self.part: Part | None = None
         self.adopted: list[Relation] = []
         self.reads_constants = False

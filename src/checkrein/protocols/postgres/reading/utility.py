@@ -54,6 +54,7 @@ def set_variable(reader: Reader, node: Node) -> Part:
         part = Part("set", name)
         part.act["setting_class"] = consequences.set_setting(reader, name, value, 0)
         part.act["setting_value"] = value
+        reader.reads_constants = True
     part.act["local"] = bool(node.get("is_local"))
     return part
 

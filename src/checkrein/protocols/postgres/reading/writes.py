@@ -270,7 +270,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
     relation = target.relation
     if not views.looked_through(relation):
         return
-    if relation.triggers or relation.rules and relation.kind == "v" and verb == "":
+    if relation.triggers or (relation.rules and relation.kind == "v" and verb == ""):
         reader.concede(f'view "{relation.name}" has triggers')
     if target.source.read is not None:
         target.source.read.needed = True
@@ -280,12 +280,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         if base is None:
             reader.concede("a relation of a view is not in the catalog")
         renamed = sorted(
-            {
-                origin.column
-                for name in names
-                for origin in base_origins(reader, target, name)
-                if origin.oid == base.oid
-            }
+            {origin.column for name in names for origin in base_origins(reader, target, name) if origin.oid == base.oid}
         )
         _write(reader, verb, base, renamed, via, conditions.Bounds(bounds.filtered), 0)
 
