@@ -27,7 +27,12 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Descriptors in the order in which they were synced."""
     seen: list[int] = []
     real = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (real(fd), seen.append(fd))[0])
+
+    def sync(fd: int) -> None:
+        real(fd)
+        seen.append(fd)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     return seen
 
 
@@ -51,7 +56,12 @@ def test_later_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(pool: Executor) -> None:
         group, done, calls = SyncGroup(pool, delay=0.001), asyncio.Event(), []
         loop = asyncio.get_running_loop()
-        monkeypatch.setattr(os, "fdatasync", lambda fd: (calls.append(fd), loop.call_soon_threadsafe(done.set)))
+
+        def sync(fd: int) -> None:
+            calls.append(fd)
+            loop.call_soon_threadsafe(done.set)
+
+        monkeypatch.setattr(os, "fdatasync", sync)
         journal = desk.start(on_dirty=group.later).open("s1", OPENED)
         journal.append("decided", {})
         journal.flush()
