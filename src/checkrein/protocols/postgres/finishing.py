@@ -1,0 +1,80 @@
+"""What a session knows of names, prepared statements and cursors after a statement or a transaction ended."""
+
+from __future__ import annotations
+
+from checkrein.core.statement import Statement
+from checkrein.protocols.postgres.acts import Act
+from checkrein.protocols.postgres.state import State
+
+
+def finished(state: State, act: Act, statement: Statement) -> None:
+    """A statement succeeded."""
+    kind = act.kind
+    if kind in ("select", "insert", "update", "delete") and not act.changes_names:
+        return
+    if act.changes_names or act.ddl:
+        state.names_dirty = True
+        state.changed()
+    if act.ddl:
+        state.catalog_stale = True
+        state.blind = True
+    if kind == "prepare":
+        text = statement.text.encode()
+        base = act.start if len(text) == act.end - act.start else 0
+        state.sql_prepared[act.name] = text[act.inner_start - base : act.inner_end - base].decode()
+        state.changed()
+    elif kind == "deallocate":
+        _deallocate(state, act.name)
+    elif kind == "declare":
+        state.cursors = {**state.cursors, act.name: statement}
+        if act.hold:
+            state.held_cursors.add(act.name)
+        state.changed()
+    elif kind == "close":
+        _close(state, act.name)
+    elif kind == "discard" and act.name.lower() in ("all", "*", ""):
+        _deallocate(state, "")
+        _close(state, "")
+
+
+def _deallocate(state: State, name: str) -> None:
+    if name in ("", "*"):
+        state.sql_prepared.clear()
+        state.statements.clear()
+    else:
+        state.sql_prepared.pop(name, None)
+        state.statements.pop(name.encode(state.encoding, "replace"), None)
+    state.changed()
+
+
+def _close(state: State, name: str) -> None:
+    if name in ("", "*"):
+        state.cursors = {}
+        state.held_cursors.clear()
+    else:
+        state.cursors = {key: value for key, value in state.cursors.items() if key != name}
+        state.held_cursors.discard(name)
+    state.changed()
+
+
+def rollback_names(state: State) -> None:
+    """Something failed: what it had changed for names may be taken back."""
+    if state.status != 73:
+        state.names_dirty = state.names_dirty or state.blind
+
+
+def settled(state: State, status: int, segment: int) -> None:
+    """ReadyForQuery: with the end of a transaction its portals and cursors are gone, and its names are settled."""
+    before = state.status
+    state.status = status
+    if status != 73:
+        return
+    if state.portals:
+        state.portals = {name: one for name, one in state.portals.items() if one.segment > segment}
+    if state.cursors and before != 73:
+        state.cursors = {name: one for name, one in state.cursors.items() if name in state.held_cursors}
+        state.changed()
+    if before == 69 or state.blind:
+        state.blind = False
+        state.names_dirty = True
+        state.changed()

@@ -1,0 +1,393 @@
+"""The PostgreSQL session: the client's and the target's bytes in, steps out (frontend/backend protocol 3.0).
+
+TRANSITIONS is the client's side of the query phase; `answering.EXPECTED` is the target's. What is in neither is a
+protocol error. Bytes of a client message that must wait for the target stay in `State.inbox` and are tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from checkrein.core.errors import ProtocolError
+from checkrein.core.framing import frame_size, run_of
+from checkrein.core.limits import MESSAGE_BYTES
+from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
+from checkrein.core.side import Side
+from checkrein.core.steps import Answered, Close, Interrupt, Send, Steps
+from checkrein.core.verdict import Refusal
+from checkrein.protocols.postgres import codec
+from checkrein.protocols.postgres import own_messages as own
+from checkrein.protocols.postgres.answering import Answers, Broken
+from checkrein.protocols.postgres.entering import Entering
+from checkrein.protocols.postgres.errors import error_response, notice_response, plain_error
+from checkrein.protocols.postgres.exchange import Collected, Result
+from checkrein.protocols.postgres.judging import Judging, Reader, abandoned
+from checkrein.protocols.postgres.naming import names_of, names_of_path
+from checkrein.protocols.postgres.requests import Requests
+from checkrein.protocols.postgres.simple import Queries
+from checkrein.protocols.postgres.startup import CANCEL_CODE
+from checkrein.protocols.postgres.state import State
+
+WAITING_BYTES: Final = 2 * MESSAGE_BYTES
+"""What a client may pipeline behind a message that waits for the target."""
+
+TRANSITIONS: Final = {
+    "query": {
+        ord("Q"): "query",
+        ord("P"): "parse",
+        ord("B"): "bind",
+        ord("D"): "describe",
+        ord("E"): "execute",
+        ord("C"): "close",
+        ord("S"): "sync",
+        ord("H"): "flush",
+        ord("F"): "function_call",
+        ord("X"): "terminate",
+        ord("d"): "drop",
+        ord("c"): "drop",
+        ord("f"): "drop",
+    },
+    "copy": {
+        ord("d"): "copy_data",
+        ord("c"): "copy_end",
+        ord("f"): "copy_end",
+        ord("H"): "drop",
+        ord("S"): "drop",
+        ord("X"): "terminate",
+    },
+}
+
+
+class PostgresSession:
+    """One client's conversation with one PostgreSQL target; see core.session.Session."""
+
+    def __init__(self, context: SessionContext, reader: Reader) -> None:
+        self.state = State(context)
+        self._entering = Entering(self.state)
+        self._judging = Judging(self.state, reader)
+        self._answers = Answers(self.state)
+        self._requests = Requests(self.state, self._judging, self._answers)
+        self._queries = Queries(self._requests, self._answers)
+        self._handlers: dict[str, Callable[[bytes], Steps[bool]]] = {
+            "query": self._queries.query,
+            "parse": self._requests.parse,
+            "bind": self._requests.bind,
+            "describe": self._requests.describe,
+            "execute": self._requests.execute,
+            "close": self._requests.close,
+            "sync": self._requests.sync,
+            "flush": self._requests.flush,
+            "function_call": self._requests.function_call,
+            "terminate": self._terminate,
+            "drop": self._drop,
+            "copy_data": self._copy_data,
+            "copy_end": self._copy_end,
+        }
+
+    # --- verbs ---------------------------------------------------------------------------------
+
+    def open(self, now: float) -> Steps[None]:
+        """The connection was accepted: PostgreSQL clients speak first."""
+        return
+        yield Close(Side.CLIENT, "")
+
+    def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
+        """Bytes arrived on a side."""
+        state = self.state
+        try:
+            if side is Side.TARGET:
+                yield from self._from_target(data)
+            elif state.phase == "ready":
+                if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
+                    raise ProtocolError("too much was sent behind a message that waits", Side.CLIENT, "54000")
+                state.inbox = state.inbox + data if state.inbox else data
+                yield from self._work()
+            elif state.phase != "over":
+                yield from self._entering.from_client(data)
+        except ProtocolError as error:
+            yield from self._broken(error.hint or "08P01", _blamed(error))
+        except Broken as error:
+            yield from self._ended(error)
+        if state.output:
+            yield from state.flush()
+
+    def event(self, what: SessionEvent, now: float) -> Steps[None]:
+        """Killed ends the session natively; a cancel goes to the target over a connection of its own."""
+        state = self.state
+        if isinstance(what, Killed):
+            running = bool(state.queue) and state.phase == "ready"
+            state.phase = "over"
+            code = "58000" if what.code == "error" else "57P01"
+            yield Send(Side.CLIENT, plain_error(code, what.reason, "FATAL"))
+            if running:
+                yield from self._interrupt()
+            yield Close(Side.TARGET, what.reason)
+            yield Close(Side.CLIENT, what.reason)
+        elif isinstance(what, Cancelled) and state.phase == "ready" and state.queue:
+            yield from self._interrupt()
+
+    def _interrupt(self) -> Steps[None]:
+        size = 8 + len(self.state.target_key)
+        yield Interrupt(size.to_bytes(4, "big") + CANCEL_CODE.to_bytes(4, "big") + self.state.target_key)
+
+    def end(self, side: Side, now: float) -> Steps[None]:
+        """A side is gone. The client's end ends the target's; the target's is told to the client."""
+        state = self.state
+        before, state.phase = state.phase, "over"
+        if side is Side.CLIENT:
+            if before == "ready":
+                if state.queue:
+                    yield from self._interrupt()
+                yield Send(Side.TARGET, codec.TERMINATE, own.TERMINATE)
+            yield Close(Side.TARGET, "the client went away")
+            yield Close(Side.CLIENT, "the client went away")
+            return
+        if before != "over":
+            state.drop_output()
+            yield Send(Side.CLIENT, plain_error("08006", "the target closed the connection", "FATAL"))
+        yield Close(Side.CLIENT, "the target closed the connection")
+
+    def notice(self, text: str) -> bytes:
+        """Return a NoticeResponse; inside a transaction it says that locks are held."""
+        if self.state.phase != "ready":
+            return b""
+        held = self.state.status == 84 or self.state.dirty
+        return notice_response(text, "The open transaction keeps its locks while it waits." if held else "")
+
+    def facts_state(self) -> str:
+        """Return the version of what names resolve by."""
+        return str(self.state.version)
+
+    # --- the client's messages -----------------------------------------------------------------
+
+    def _work(self) -> Steps[None]:
+        """Deal with the client's messages until one must wait. One generator at a time does this."""
+        state = self.state
+        if state.working:
+            return
+        state.working = True
+        try:
+            yield from self._resume()
+            while state.phase == "ready" and state.paused is None and state.copy_wait is None:
+                start = state.at
+                size = frame_size(state.inbox, start, MESSAGE_BYTES, Side.CLIENT)
+                if not size or len(state.inbox) - start < size:
+                    break
+                if not (yield from self._handle(start, size)):
+                    if state.paused is not None and state.paused.done:
+                        yield from self._resume()
+                        continue
+                    break
+                yield from self._resume()
+        finally:
+            state.working = False
+            if state.at:
+                state.inbox = state.inbox[state.at :]
+                state.at = 0
+
+    def _handle(self, start: int, size: int) -> Steps[bool]:
+        state = self.state
+        kind = state.inbox[start]
+        mode = "query" if state.copy_in is None else "copy"
+        handler = TRANSITIONS[mode].get(kind)
+        if handler is None:
+            raise ProtocolError(f"message {chr(kind)!r} does not belong here", Side.CLIENT, "08P01")
+        if handler == "copy_data":
+            _, end = run_of(state.inbox, start, kind, MESSAGE_BYTES, Side.CLIENT)
+            size = end - start
+        done = yield from self._handlers[handler](state.inbox[start : start + size])
+        if done:
+            state.at = start + size
+        return done
+
+    def _drop(self, data: bytes) -> Steps[bool]:
+        """Messages of a copy that is over, as the server ignores them; Flush and Sync during one, likewise."""
+        return True
+        yield Close(Side.CLIENT, "")
+
+    def _copy_data(self, data: bytes) -> Steps[bool]:
+        entry = self.state.copy_in
+        assert entry is not None and entry.decision is not None
+        self.state.forward(data, entry.decision)
+        if entry.results:
+            entry.results[0].bytes += len(data)
+        return True
+        yield Close(Side.CLIENT, "")
+
+    def _copy_end(self, data: bytes) -> Steps[bool]:
+        entry = self.state.copy_in
+        assert entry is not None and entry.decision is not None
+        self.state.forward(data, entry.decision)
+        self.state.copy_in = None
+        return True
+        yield Close(Side.CLIENT, "")
+
+    def _terminate(self, data: bytes) -> Steps[bool]:
+        state = self.state
+        state.phase = "over"
+        state.forward(codec.TERMINATE, own.TERMINATE)
+        yield from state.flush()
+        yield Close(Side.TARGET, "the client ended the session")
+        yield Close(Side.CLIENT, "the client ended the session")
+        return True
+
+    # --- the target's messages -----------------------------------------------------------------
+
+    def _from_target(self, data: bytes) -> Steps[None]:
+        state = self.state
+        if state.phase == "target":
+            data = yield from self._entering.from_target(data)
+        if state.phase not in ("ready", "probing") or not data:
+            return
+        yield from self._answers.receive(data)
+        if state.phase == "probing":
+            collected = state.paused
+            if collected is None or not collected.done:
+                return
+            state.paused = None
+            state.inbox = yield from self._entering.probed(collected)
+            if state.phase != "ready":
+                return
+        if state.paused is not None or len(state.inbox) > state.at:
+            yield from self._work()
+
+    # --- what a message waited for -------------------------------------------------------------
+
+    def _resume(self) -> Steps[None]:
+        """Go on with what waited for hidden answers, once they are all there."""
+        state = self.state
+        collected = state.paused
+        if collected is None:
+            return
+        if collected.purpose == "running":
+            if not state.queue:
+                state.paused = None
+                self._queries.end_pieces(collected.wanted[0])
+            return
+        if not collected.done:
+            return
+        state.paused = None
+        if collected.purpose in ("names", "path"):
+            self._named(collected)
+        elif collected.purpose == "query":
+            yield from self._described(collected)
+        elif collected.purpose == "held":
+            yield from self._described_portal(collected)
+        elif collected.purpose == "pieces":
+            yield from self._described_piece(collected)
+
+    def _named(self, collected: Collected) -> None:
+        state = self.state
+        version = str(state.version)
+        state.names_dirty = False
+        if collected.error or not collected.rows:
+            state.names = names_of([], version)
+        elif collected.purpose == "names":
+            state.names = names_of(collected.rows, version)
+        else:
+            setting = (collected.rows[0][0] or b"").decode("utf-8", "replace")
+            state.names = names_of_path(setting, state.catalog, state.names, version)
+
+    def _described(self, collected: Collected) -> Steps[None]:
+        """A Query whose statements were described: plans are fixed and it goes, or it is refused whole."""
+        data, results, wanted = collected.wanted
+        refusal: Refusal | None = None
+        if collected.error or len(collected.descriptions) != len(wanted):
+            reason = "masks are owed and the target cannot describe the answer before it runs"
+            refusal = Refusal(code="witness", reason=reason)
+        else:
+            for result, columns in zip(wanted, collected.descriptions, strict=True):
+                if result.act.kind == "copy_out":
+                    result.described = True
+                refusal = refusal or (yield from self._answers.plan(result, columns or None))
+        if refusal is None:
+            self._queries.send(data, results)
+            return
+        yield from self._give_up(results)
+        self._requests.refuse_query(refusal, None)
+
+    def _give_up(self, results: list[Result]) -> Steps[None]:
+        for result in results:
+            yield abandoned(result.decision)
+
+    def _described_portal(self, collected: Collected) -> Steps[None]:
+        data, portal, result = collected.wanted
+        if collected.error:
+            yield abandoned(result.decision)
+            return
+        refusal = yield from self._answers.plan(result, portal.columns or None)
+        if refusal is not None:
+            yield abandoned(result.decision)
+            self._requests.refuse(refusal, None)
+            return
+        _known(result, portal.columns)
+        self._requests.send_execute(data, portal, result, True)
+
+    def _described_piece(self, collected: Collected) -> Steps[None]:
+        name, result = collected.wanted
+        if collected.error:
+            yield abandoned(result.decision)
+            self._queries.end_pieces(name)
+            return
+        refusal = yield from self._answers.plan(result, collected.descriptions[0] or None)
+        if collected.parameters:
+            refusal = Refusal(code="conceded", reason="there is no parameter $1")
+        if refusal is not None:
+            yield abandoned(result.decision)
+            self._requests.refuse(refusal, None)
+            self._queries.end_pieces(name)
+            return
+        _known(result, collected.descriptions[0])
+        state = self.state
+        state.held = []
+        state.held_rows = 0
+        description: Any = collected.rows[0][0]
+        if description[:1] == b"T":
+            state.answer(description)
+        self._queries.run_pieces(name, result)
+        collected.purpose = "running"
+        state.paused = collected
+
+    # --- ends ----------------------------------------------------------------------------------
+
+    def _broken(self, code: str, reason: str) -> Steps[None]:
+        """A peer broke the protocol: nothing more is forwarded, both sides close."""
+        state = self.state
+        state.phase = "over"
+        state.drop_output()
+        yield Send(Side.CLIENT, plain_error(code, reason, "FATAL"))
+        yield Close(Side.TARGET, reason)
+        yield Close(Side.CLIENT, reason)
+
+    def _ended(self, broken: Broken) -> Steps[None]:
+        """An answer cannot be given: where its statement may have had its effect, the client is told so."""
+        state = self.state
+        state.phase = "over"
+        state.drop_output()
+        queue = state.queue
+        for entry in queue:
+            for result in entry.results:
+                yield Answered(decision=result.decision, outcome="unknown", error="58000")
+        queue.clear()
+        detail = "outcome: unknown" if broken.unknown else ""
+        shown = (
+            plain_error("58000", broken.refusal.reason, "FATAL", detail)
+            if detail
+            else error_response(broken.refusal, "", "FATAL")
+        )
+        yield Send(Side.CLIENT, shown)
+        yield Close(Side.TARGET, broken.refusal.reason)
+        yield Close(Side.CLIENT, broken.refusal.reason)
+
+
+def _known(result: Result, columns: tuple[Any, ...]) -> None:
+    result.described = True
+    result.row_columns = columns
+    result.columns = tuple([column.name for column in columns])
+
+
+def _blamed(error: ProtocolError) -> str:
+    if error.blame is Side.TARGET:
+        return f"the target broke the protocol: {error}"
+    return str(error)

@@ -1,0 +1,237 @@
+"""The simple query protocol: every statement of a Query is judged before the first is sent."""
+
+from __future__ import annotations
+
+from checkrein.core.framing import frame
+from checkrein.core.limits import PIPELINE_STATEMENTS
+from checkrein.core.steps import Steps
+from checkrein.core.verdict import Decision, Refusal
+from checkrein.protocols.postgres import codec, hidden
+from checkrein.protocols.postgres import own_messages as own
+from checkrein.protocols.postgres.acts import Reading
+from checkrein.protocols.postgres.answering import Answers
+from checkrein.protocols.postgres.copying import plan_copy
+from checkrein.protocols.postgres.exchange import (
+    BIND,
+    CLOSE,
+    DESCRIBE,
+    EXECUTE,
+    PARSE,
+    QUERY,
+    SYNC,
+    Collected,
+    Entry,
+    Result,
+)
+from checkrein.protocols.postgres.judging import abandoned, shown
+from checkrein.protocols.postgres.requests import Requests, answers_rows, local_setting, must_hold
+
+
+class Queries:
+    """Handles Query messages with the help of what the extended protocol has."""
+
+    def __init__(self, requests: Requests, answers: Answers) -> None:
+        self.requests = requests
+        self.answers = answers
+        self.state = requests.state
+        self.judging = requests.judging
+
+    def query(self, data: bytes) -> Steps[bool]:
+        """Read, judge, refuse, or forward a Query."""
+        state = self.state
+        if state.skipping:
+            return True
+        text_bytes = codec.read_query(data[5:])
+        settled = self.requests.settle_names()
+        if not settled:
+            return False
+        text = self.requests.text_of(text_bytes)
+        readings = yield from self.judging.read(text, settled == 2, True)
+        if state.queue and any(reading.act.kind in ("execute", "fetch", "move") for reading in readings):
+            if not state.dirty:
+                return False
+            refusal = Refusal(
+                code="conceded", reason="what it runs may be changed by what was sent before; send Sync first"
+            )
+            self.requests.refuse_query(refusal, None)
+            return True
+        if len(readings) > PIPELINE_STATEMENTS:
+            refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
+            self.requests.refuse_query(refusal, None, "54000")
+            return True
+        decisions = yield from self._judge(text, readings)
+        if decisions is None:
+            return True
+        yield from self._go(data, text_bytes, text, readings, decisions)
+        return True
+
+    def _judge(self, text: str, readings: tuple[Reading, ...]) -> Steps[list[Decision] | None]:
+        """Decide every statement, or refuse all; None when refused. Several are looked at before anyone is asked."""
+        state = self.state
+        if len(readings) > 1:
+            for reading in readings:
+                decision = yield from self.judging.decide(reading.statement, False)
+                if decision.refusal is not None:
+                    self._refused(decision)
+                    return None
+        if state.dirty and state.status != 69:
+            state.forward(codec.FLUSH, own.OWN_FLUSH)
+        if state.output:
+            yield from state.flush()
+        decisions: list[Decision] = []
+        for index, reading in enumerate(readings):
+            decision = yield from self.judging.decide(reading.statement, True)
+            if decision.refusal is None and decision.waited:
+                again = yield from self.judging.read(text, state.names_dirty, True)
+                same = again[index] if len(again) == len(readings) else reading
+                decision = yield from self.judging.decide(same.statement, True, decision)
+            if decision.refusal is not None:
+                for earlier in decisions:
+                    yield abandoned(earlier)
+                self._refused(decision)
+                return None
+            decisions.append(decision)
+        return decisions
+
+    def _refused(self, decision: Decision) -> None:
+        refusal, code = shown(decision)
+        self.requests.refuse_query(refusal, decision, code)
+
+    def _go(
+        self, data: bytes, raw: bytes, text: str, readings: tuple[Reading, ...], decisions: list[Decision]
+    ) -> Steps[None]:
+        state = self.state
+        results = [Result(one, reading.act) for one, reading in zip(decisions, readings, strict=True)]
+        if any(result.act.setting_class == "local" for result in results):
+            yield from self._local(readings, results)
+            return
+        lone = len(results) == 1
+        owed = [result for result in results if result.decision.obligations.owed and answers_rows(result.act)]
+        holds = any(must_hold(result) for result in results)
+        if (owed and not lone) or holds or any(result.act.kind == "copy_out" for result in owed):
+            if not state.at_border or (holds and not lone):
+                yield from self._cannot(results, decisions)
+                return
+            if lone and results[0].act.row_write:
+                self._in_pieces(raw, results[0])
+                return
+            if not (yield from self._plan_copies(results, decisions)):
+                return
+            if not (yield from self._describe_first(data, text, results)):
+                return
+        self.send(data, results)
+
+    def _cannot(self, results: list[Result], decisions: list[Decision]) -> Steps[None]:
+        for one in decisions:
+            yield abandoned(one)
+        reason = "masks are owed and what it answers cannot be checked before it runs; send its statements one by one"
+        self.requests.refuse_query(Refusal(code="witness", reason=reason), None)
+
+    def _local(self, readings: tuple[Reading, ...], results: list[Result]) -> Steps[None]:
+        """A setting that stays here: alone and with nothing under way it is answered at once."""
+        state = self.state
+        for result in results:
+            yield abandoned(result.decision)
+        if len(results) > 1 or not state.at_border:
+            reason = "application_name is kept by the gateway; send its SET as a request of its own"
+            self.requests.refuse_query(Refusal(code="conceded", reason=reason), None)
+            return
+        state.answer(local_setting(readings[0]) + frame(b"Z", bytes([state.status])))
+
+    def send(self, data: bytes, results: list[Result]) -> None:
+        """Put a Query on the wire, unchanged."""
+        state = self.state
+        entry = state.expect(Entry(QUERY, state.segment))
+        entry.results = results
+        entry.decision = results[-1].decision
+        state.forward(data, results[-1].decision)
+        state.dirty = False
+        state.segment += 1
+        state.statements.pop(b"", None)
+        for result in results:
+            if result.act.changes_names or result.act.ddl:
+                state.names_dirty = True
+            if result.act.kind == "copy_in":
+                state.copy_wait = entry
+
+    def _plan_copies(self, results: list[Result], decisions: list[Decision]) -> Steps[bool]:
+        """Plan the copies of tables, whose columns the catalog knows; False when one of them is refused."""
+        for result in results:
+            if result.act.kind != "copy_out" or result.act.inner_start >= 0 or not result.decision.obligations.owed:
+                continue
+            refusal = yield from plan_copy(self.state, self.answers, result)
+            if refusal is not None:
+                for one in decisions:
+                    yield abandoned(one)
+                self.requests.refuse_query(refusal, None)
+                return False
+        return True
+
+    # --- described before it runs --------------------------------------------------------------
+
+    def _describe_first(self, data: bytes, text: str, results: list[Result]) -> Steps[bool]:
+        """Have what answers rows described under a hidden name; True when there is nothing to describe."""
+        state = self.state
+        whole = text.encode()
+        texts: list[bytes] = []
+        wanted: list[Result] = []
+        for result in results:
+            act = result.act
+            start, end = act.start, act.end
+            if act.kind == "copy_out":
+                if act.inner_start < 0:
+                    continue
+                start, end = act.inner_start, act.inner_end
+            elif not act.returns_rows or act.kind in ("show", "explain", "fetch", "execute"):
+                continue
+            texts.append(whole[start:end].decode().encode(state.encoding))
+            wanted.append(result)
+        if not texts:
+            return True
+        if state.status == 69:
+            yield from self._cannot(results, [result.decision for result in results])
+            return False
+        hidden.describe(state, texts, "query").wanted = (data, results, wanted)
+        return False
+
+    # --- a lone write that owes: the same text in messages that can still be taken back ---------
+
+    def _in_pieces(self, raw: bytes, result: Result) -> None:
+        """Parse and describe it under a hidden name; it runs only when its description is as read."""
+        state = self.state
+        name = state.context.random(16).hex().encode()
+        collected = Collected("pieces")
+        collected.wanted = (name, result)
+        parse = state.expect(Entry(PARSE, state.segment, hidden=True))
+        parse.decision = result.decision
+        describe = state.expect(Entry(DESCRIBE, state.segment, hidden=True))
+        describe.decision, describe.collect = result.decision, collected
+        messages = codec.parse_message(name, raw) + codec.describe_message(b"S", name) + codec.FLUSH
+        state.forward(messages, result.decision)
+        state.dirty = True
+        state.paused = collected
+        state.statements.pop(b"", None)
+
+    def run_pieces(self, name: bytes, result: Result) -> None:
+        """Its description is as read: run it, and end the segment; the rows are held until that succeeded."""
+        state = self.state
+        state.expect(Entry(BIND, state.segment, hidden=True)).decision = result.decision
+        entry = state.expect(Entry(EXECUTE, state.segment))
+        entry.results.append(result)
+        entry.decision = result.decision
+        entry.code = "hold"
+        state.forward(codec.bind_message(name, name) + codec.execute_message(name) + codec.FLUSH, result.decision)
+
+    def end_pieces(self, name: bytes) -> None:
+        """Close what was made and end the segment."""
+        state = self.state
+        pairs = ((b"P", name), (b"S", name), (b"S", b""))
+        if not state.skipping:
+            for kind, one in pairs:
+                state.expect(Entry(CLOSE, state.segment, hidden=True))
+                state.forward(codec.close_message(kind, one), own.CLOSE)
+        state.forward(codec.SYNC, own.OWN_SYNC)
+        state.expect(Entry(SYNC, state.segment))
+        state.segment += 1
+        state.dirty = False
+        state.skipping = False

@@ -1,0 +1,169 @@
+"""What one session knows of its two sides. Mutable, shared by the session's parts; consistent at every yield."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from checkrein.core.errors import ProtocolError
+from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
+from checkrein.core.session import SessionContext
+from checkrein.core.side import Side
+from checkrein.core.statement import Statement
+from checkrein.core.steps import Send, Steps
+from checkrein.core.verdict import Decision
+from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
+
+Warrant = Decision | str
+
+PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
+
+
+class State:
+    """The session's state in the query phase.
+
+    `queue` holds what the target still owes. `segment` counts the client's Syncs, `dirty` says that something of the
+    segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
+    what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
+    not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
+    """
+
+    def __init__(self, context: SessionContext) -> None:
+        self.context = context
+        self.phase = "start"
+        self.inbox = b""
+        self.incoming = b""
+        self.working = False
+        self.queue: deque[Entry] = deque()
+        self.segment = 0
+        self.dirty = False
+        self.skipping = False
+        self.status = 73
+        self.statements: dict[bytes, Prepared] = {}
+        self.portals: dict[bytes, Portal] = {}
+        self.sql_prepared: dict[str, str] = {}
+        self.cursors: dict[str, Statement] = {}
+        self.held_cursors: set[str] = set()
+        self.names = Names(known=False)
+        self.names_dirty = True
+        self.names_failed = False
+        self.blind = False
+        self.version = 0
+        self.catalog: CatalogSnapshot | None = None
+        self.catalog_stale = False
+        self.encoding = "utf-8"
+        self.housekeeping = "normal"
+        self.paused: Any = None
+        self.collected: Collected | None = None
+        self.copy_wait: Entry | None = None
+        self.copy_in: Entry | None = None
+        self.held: list[bytes] | None = None
+        self.held_rows = -1
+        self.held_bytes = 0
+        self.target_key = b""
+        self.closed = False
+        self.at = 0
+        self._target: list[tuple[bytes, Warrant]] = []
+        self._client: list[bytes] = []
+
+    # --- output --------------------------------------------------------------------------------
+
+    def forward(self, data: bytes, warrant: Warrant) -> None:
+        """Put bytes into the output to the target."""
+        self._target.append((data, warrant))
+
+    def answer(self, data: bytes) -> None:
+        """Put bytes into the output to the client, or behind what is held."""
+        if self.held is not None:
+            self.held.append(data)
+            self.held_bytes += len(data)
+        else:
+            self._client.append(data)
+
+    @property
+    def output(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._target or self._client)
+
+    def flush(self) -> Steps[None]:
+        """Send what was gathered: one Send for the client, one for every warrant in order for the target."""
+        target = self._target
+        if target:
+            self._target = []
+            if len(target) == 1:
+                yield Send(Side.TARGET, target[0][0], target[0][1])
+            else:
+                for data, warrant in _merged(target):
+                    yield Send(Side.TARGET, data, warrant)
+        client = self._client
+        if client:
+            self._client = []
+            yield Send(Side.CLIENT, client[0] if len(client) == 1 else b"".join(client))
+
+    def drop_output(self) -> None:
+        """Forget what was gathered for the target, and what is held: the session ends."""
+        self._target = []
+        self.held = None
+
+    # --- names ---------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """What names resolve by may have changed."""
+        self.version += 1
+
+    def prepared_texts(self) -> dict[str, str]:
+        """Return every prepared statement's text by name, of both protocol levels (the server has one namespace)."""
+        if not self.statements and not self.sql_prepared:
+            return _NOTHING
+        texts = {name.decode(self.encoding, "replace"): one.text for name, one in self.statements.items() if name}
+        texts.update(self.sql_prepared)
+        return texts
+
+    def expect(self, entry: Entry) -> Entry:
+        """Put an entry behind what the target owes. Raises ProtocolError at PIPELINE_STATEMENTS unanswered segments."""
+        if len(self.queue) >= 8 * PIPELINE_STATEMENTS:
+            raise ProtocolError("too many messages of a pipeline are unanswered", Side.CLIENT, "54000")
+        self.queue.append(entry)
+        return entry
+
+    def keep(self, statement: bool, name: bytes, value: Prepared | Portal | None) -> tuple[bool, bytes, Any]:
+        """Bind a name to a value (None: forget it); return what undoes it."""
+        names: dict[bytes, Any] = self.statements if statement else self.portals
+        undo = (statement, name, names.get(name))
+        if value is None:
+            names.pop(name, None)
+        else:
+            if len(names) >= PREPARED_STATEMENTS and name not in names:
+                raise ProtocolError("too many prepared statements or portals", Side.CLIENT, "54000")
+            names[name] = value
+        return undo
+
+    def restore(self, undo: tuple[bool, bytes, Any]) -> None:
+        """Take back what `keep` did."""
+        names: dict[bytes, Any] = self.statements if undo[0] else self.portals
+        if undo[2] is None:
+            names.pop(undo[1], None)
+        else:
+            names[undo[1]] = undo[2]
+
+    @property
+    def at_border(self) -> bool:
+        """Whether the session stands at a Sync border: nothing in flight, nothing unsynced."""
+        return not self.queue and not self.dirty and not self.skipping
+
+
+_NOTHING: Final[dict[str, str]] = {}
+
+
+def _merged(pieces: list[tuple[bytes, Warrant]]) -> list[tuple[bytes, Warrant]]:
+    """Join neighbours: upkeep and own messages go with the Decision before or after them, a second Decision apart."""
+    merged: list[tuple[list[bytes], Warrant]] = []
+    for data, warrant in pieces:
+        if merged and (type(warrant) is str or warrant is merged[-1][1]):
+            merged[-1][0].append(data)
+        elif merged and type(merged[-1][1]) is str:
+            merged[-1] = ([*merged[-1][0], data], warrant)
+        else:
+            merged.append(([data], warrant))
+    return [(b"".join(parts), warrant) for parts, warrant in merged]
