@@ -63,7 +63,7 @@ _TOKEN = re.compile(r"[\w$]+|[^\w\s]")
 
 
 def parse_json(text: str) -> bytes | SyntaxProblem:
-    """Return the parse tree of a text as JSON, or what is wrong with it. A text with NUL or lone surrogates is wrong."""
+    """Return the parse tree of a text as JSON, or what is wrong with it (NUL and lone surrogates included)."""
     try:
         data = text.encode()
     except UnicodeEncodeError:

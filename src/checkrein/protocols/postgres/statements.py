@@ -53,9 +53,7 @@ def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None =
         kept = _KEPT.find(text, around)
         if kept is not None:
             return kept
-    if len(text) > limits.STATEMENT_BYTES or len(text) * 4 > limits.STATEMENT_BYTES < len(
-        text.encode(errors="replace")
-    ):
+    if len(text) > limits.STATEMENT_BYTES or len(text.encode(errors="replace")) > limits.STATEMENT_BYTES:
         return (conceded(text, "the text is too long"),)
     if parsed is None:
         if needs_worker(text):

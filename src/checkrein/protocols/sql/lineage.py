@@ -18,9 +18,10 @@ NO_NUMBERS: tuple[int, ...] = ()
 class Value:
     """What is known of one expression's value. Treated as immutable once made.
 
-    `origins` are the base columns it derives from; `how` says how (see core.statement.Output). `witness` is the (oid, number)
-    that the target will report for it, None for nothing. `type` is the type's object id, 0 when not known, `typmod` its
-    modifier, -1 for none. `constant` marks literals and parameters, through casts. `parameter` is its 0-based index or -1.
+    `origins` are the base columns it derives from; `how` says how (see core.statement.Output). `witness` is the (oid,
+    number) that the target will report for it, None for nothing. `type` is the type's object id, 0 when not known,
+    `typmod` its modifier, -1 for none. `constant` marks literals and parameters, through casts; such a one has
+    `parameter`, its 0-based index or -1, and `start` and `end`, its byte offsets or -1.
     """
 
     __slots__ = (

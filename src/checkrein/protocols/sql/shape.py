@@ -1,8 +1,8 @@
 """Statements that differ in whole numbers alone share a shape, so that they need not be read again.
 
-A shape keeps every number's length: whatever reading noted of offsets and positions holds for all texts of a shape. Only
-texts of printable ASCII without quotes, comments, dollars or backslashes have one, so that no number stands in anything
-but a constant. Regular expressions do the work: in C they are faster than a compiled byte loop over a str.
+A shape keeps every number's length: whatever reading noted of offsets and positions holds for all texts of a shape.
+Only texts of printable ASCII without quotes, comments, dollars or backslashes have one, so that no number stands in
+anything but a constant. Regular expressions do the work: in C they are faster than a compiled byte loop over a str.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _zeros(match: re.Match[str]) -> str:
 
 
 def shape_of(text: str) -> str | None:
-    """Return the text with the digits of its whole numbers (nine digits at most) made zero; None when it has no shape."""
+    """Return the text with its whole numbers of up to nine digits made zeros; None when it has no shape."""
     if _UNFIT.search(text) is not None:
         return None
     return _WHOLE.sub(_zeros, text)

@@ -94,11 +94,13 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
             return [_object_of(reader, node[field])]
     if isinstance(node.get("base"), dict):
         return [_object_of(reader, node["base"].get("relation", {}))]
+    names: list[str] = []
     for field in ("funcname", "defnames", "domainname", "typeName", "object", "opclassname", "opfamilyname"):
         found = node.get(field)
         names = strings_of(found) if isinstance(found, list) else []
         if isinstance(found, dict):
-            names = strings_of(found.get("List", {}).get("items") or found.get("names") or found.get("objname"))
+            inner: Node = found
+            names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
             names = names or strings_of(found.get("TypeName", found.get("ObjectWithArgs", {})).get("names"))
         if any(names):
             return [_qualified(reader, names)]

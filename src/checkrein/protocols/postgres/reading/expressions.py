@@ -253,8 +253,9 @@ def origins_of(values: list[Value]) -> tuple[Origin, ...]:
 def table() -> dict[str, Handler]:
     """Return the handlers by node type."""
     handlers: dict[str, Handler] = {
-        "A_Const": constant, "ParamRef": parameter, "ColumnRef": columns.read_column, "A_Expr": operators.read_operation,
-        "BoolExpr": boolean, "NullTest": null_test, "BooleanTest": null_test, "CaseExpr": case, "CoalesceExpr": coalesce,
+        "A_Const": constant, "ParamRef": parameter, "ColumnRef": columns.read_column,
+        "A_Expr": operators.read_operation, "BoolExpr": boolean, "NullTest": null_test, "BooleanTest": null_test,
+        "CaseExpr": case, "CoalesceExpr": coalesce,
         "MinMaxExpr": extremes, "A_ArrayExpr": array, "RowExpr": row, "List": items, "SubLink": sublink,
         "A_Indirection": indirection, "MultiAssignRef": assigned, "CollateClause": collate, "TypeCast": casts.read_cast,
         "NamedArgExpr": named_argument, "SQLValueFunction": sql_value, "SetToDefault": nothing, "XmlExpr": xml,

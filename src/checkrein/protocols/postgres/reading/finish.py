@@ -9,7 +9,7 @@ from checkrein.protocols.postgres import housekeeping
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot
 from checkrein.protocols.postgres.reading import views
 from checkrein.protocols.postgres.reading.names import relation_kind, relation_name
-from checkrein.protocols.postgres.reading.state import Reader
+from checkrein.protocols.postgres.reading.state import MAX_VIEWS, Reader
 from checkrein.protocols.sql.lineage import Read
 
 MAX_CATALOGS: Final = 64
@@ -21,7 +21,7 @@ MAX_FAMILY: Final = 2000
 
 def read_effects(reader: Reader, reads: list[Read], via: tuple[str, ...] = ()) -> None:
     """Turn noted reads into effects, those of views' definitions after those of the views."""
-    if len(via) > views.MAX_VIEWS:
+    if len(via) > MAX_VIEWS:
         reader.concede("views are nested too deeply")
     for read in reads:
         relation = reader.relations.get(read.oid) or reader.catalog.relations_by_oid.get(read.oid)

@@ -109,7 +109,7 @@ def _user_call(reader: Reader, overloads: list[CatalogFunction], arguments: list
 
 
 def resolve(reader: Reader, names: list[str], given: int, star: bool = False) -> list[CatalogFunction]:
-    """Return the overloads that a call may mean, all of one standing: the system's and extensions', or one user function.
+    """Return the overloads that a call may mean, all of one standing: known ones, or one user function.
 
     Concedes when it could be either, since which one is chosen depends on types that are not all known here.
     """
@@ -158,7 +158,7 @@ def result_type(overloads: list[CatalogFunction]) -> int:
 
 
 def read_row_source(reader: Reader, node: Node, scope: Scope) -> tuple[str, list[str] | None, Value, bool]:
-    """Read a function in FROM. Return its name, its columns (None: not known), their value, and whether it is a scalar."""
+    """Read a function in FROM. Return its name, columns (None: not known), their value, whether it is a scalar."""
     inner = node.get("FuncCall")
     if inner is None:
         name = column_name(node)

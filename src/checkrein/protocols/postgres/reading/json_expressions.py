@@ -1,4 +1,4 @@
-"""The SQL/JSON constructors and query functions (manual 9.16); on a server older than them they are names of functions."""
+"""The SQL/JSON constructors and query functions (manual 9.16); older servers take them for names of functions."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from checkrein.core.errors import Conceded
 from checkrein.core.statement import Origin, full_name
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogType
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
@@ -106,4 +107,4 @@ def _array_of(reader: Reader, element: CatalogType) -> CatalogType:
     for candidate in reader.catalog.types.values():
         if candidate.element == element.oid and candidate.category == "A":
             return candidate
-    reader.concede(f'the array type of "{element.name}" is not in the catalog')
+    raise Conceded(f'the array type of "{element.name}" is not in the catalog')

@@ -58,7 +58,7 @@ def _plain(reader: Reader, node: Node, scope: Scope) -> list[Column]:
 
 
 def _pinned_setting(node: Node) -> str | None:
-    """Return the setting that `FROM pg_settings WHERE name = '...'` pins, which pg_dump sets by set_config(name, ...)."""
+    """Return the setting that `FROM pg_settings WHERE name = '...'` pins: pg_dump sets it by set_config(name, ...)."""
     items = node.get("fromClause", [])
     test = node.get("whereClause", {}).get("A_Expr")
     if len(items) != 1 or test is None or test.get("kind") != "AEXPR_OP" or strings_of(test.get("name")) != ["="]:

@@ -1,4 +1,4 @@
-"""What names mean at one place of a query: FROM items, outer queries and WITH queries, as parse_relation.c sees them."""
+"""What names mean at one place of a query: FROM items, outer queries, WITH queries (parse_relation.c)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from checkrein.protocols.sql.lineage import Column
 
 _FIXED: Final = {
     "GroupingFunc": "grouping", "MergeSupportFunc": "merge_action", "A_ArrayExpr": "array", "RowExpr": "row",
-    "CoalesceExpr": "coalesce", "XmlSerialize": "xmlserialize", "JsonParseExpr": "json", "JsonScalarExpr": "json_scalar",
+    "CoalesceExpr": "coalesce", "XmlSerialize": "xmlserialize", "JsonParseExpr": "json",
+    "JsonScalarExpr": "json_scalar",
     "JsonSerializeExpr": "json_serialize", "JsonObjectConstructor": "json_object", "JsonArrayConstructor": "json_array",
     "JsonArrayQueryConstructor": "json_array", "JsonObjectAgg": "json_objectagg", "JsonArrayAgg": "json_arrayagg",
 }  # fmt: skip

@@ -45,7 +45,7 @@ def looked_through(relation: CatalogRelation) -> bool:
 
 
 def lineage(reader: Reader, relation: CatalogRelation) -> list[Value] | None:
-    """Return what each column of a view derives from, None for anything that is not a view. Concedes as reading it does."""
+    """Return what each column of a view derives from, None for what is not a view. Concedes as reading it does."""
     if not looked_through(relation):
         return None
     found = reading_of(reader, relation)

@@ -134,7 +134,7 @@ def probed(reader: Reader, target: Target, names: list[str]) -> None:
 
 def _referenced(reader: Reader, relation: CatalogRelation) -> set[str]:
     """Return the columns of a relation that foreign keys elsewhere refer to."""
-    return {name for name in finish.referenced_columns(reader.catalog).get(relation.oid, ())}
+    return set(finish.referenced_columns(reader.catalog).get(relation.oid, ()))
 
 
 def _conflict(reader: Reader, node: Node, scope: Scope, target: Target, relation: Node) -> None:
@@ -250,8 +250,8 @@ def _write(
     door = RAW_STORAGE if is_system(relation) and not guard else ""
     reader.effect(
         Effect(
-            verb=verb, object=relation_name(relation), kind=relation_kind(relation), columns=tuple(names) or None, via=via,
-            oid=relation.oid, filtered=bounds.filtered, bounded=bounds.keys is not None, bounded_keys=bounds.keys,
+            verb=verb, object=relation_name(relation), kind=relation_kind(relation), columns=tuple(names) or None,
+            via=via, oid=relation.oid, filtered=bounds.filtered, bounded=bounds.keys is not None, bounded_keys=bounds.keys,
             guard=guard, door=door, position=position,
         )
     )  # fmt: skip
