@@ -99,6 +99,12 @@ def test_bound_tokens_are_refused() -> None:
     assert refused(cnf={"jkt": "x"}).check == "binding"
 
 
+@pytest.mark.parametrize("extra", [{"token_use": "refresh"}, {"typ": "Refresh"}, {"events": {"x": {}}}])
+def test_other_tokens_of_the_issuer_are_refused(extra: dict[str, Any]) -> None:
+    """Refresh and logout tokens bear the same signature, issuer and audience, and are not for logging in."""
+    assert refused(**extra).check == "purpose"
+
+
 def test_names() -> None:
     """Ordinary names of people, services and paths are names."""
     for name in ("anna", "system:serviceaccount:ns:bot", "Zoë Müller", "spiffe://x/y", "a|b@c"):

@@ -60,6 +60,7 @@ def check_claims(claims: dict[str, Any], issuer: Issuer, now: float) -> LoginRef
         or _client(claims, issuer)
         or _subject(claims.get("sub"))
         or _binding(claims)
+        or _purpose(claims)
     )
 
 
@@ -136,4 +137,15 @@ def _binding(claims: dict[str, Any]) -> LoginRefused | None:
         return LoginRefused(
             "the token is bound to a key (cnf) that a password cannot prove; use a bearer token", "binding"
         )
+    return None
+
+
+def _purpose(claims: dict[str, Any]) -> LoginRefused | None:
+    """Refuse an issuer's other JWTs: refresh tokens, and logout tokens (OIDC Back-Channel Logout 1.0 section 2.4)."""
+    for name in ("token_use", "token_type", "typ"):
+        value = claims.get(name)
+        if isinstance(value, str) and value.lower() in ("refresh", "offline", "logout"):
+            return LoginRefused(f"this is a {value.lower()} token; send an access or ID token", "purpose")
+    if "events" in claims:
+        return LoginRefused("this is a security event token; send an access or ID token", "purpose")
     return None

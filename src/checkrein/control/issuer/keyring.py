@@ -1,4 +1,4 @@
-"""The embedded issuer's signing keys: ECDSA on P-256 (ES256, which every verifier knows) in files of mode 0600, replaced by age.
+"""The embedded issuer's signing keys: ECDSA on P-256 (ES256), in files of mode 0600, replaced by age.
 
 A key that was replaced stays published until the last token that it signed has expired, then its file goes.
 """
