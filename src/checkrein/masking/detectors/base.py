@@ -19,6 +19,10 @@ Confirm = Callable[[bytes, int], bool]
 # A separator inside a number: hyphen, dot, space, their Unicode look-alikes (U+2010..2015, U+2212) and no-break spaces.
 SEPARATOR = rb"(?:[-. ]|\xe2\x80[\x90-\x95\xaf]|\xe2\x88\x92|\xc2\xa0)"
 
+# Stage one for numbers in three or more groups, shared by several detectors because it then costs one automaton: looser
+# than any of them, since the bytes of all separators are one class.
+GROUPED_DIGITS = rb"[0-9]{3}[-. )\x80-\xbf\xe2\xc2]{1,7}[0-9]{2,6}[-. \x80-\xbf\xe2\xc2]{1,6}[0-9]{4}"
+
 # Left border of a word. A literal `\n` (a log line quoted in a value) ends in a letter but is a border.
 LEFT = rb"(?:(?<![0-9A-Za-z])|(?<=\\[nrt]))"
 RIGHT = rb"(?![0-9A-Za-z])"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import LEFT, RIGHT, SEPARATOR, Detector, Span, luhn, only_digits
+from checkrein.masking.detectors.base import GROUPED_DIGITS, LEFT, RIGHT, SEPARATOR, Detector, Span, luhn, only_digits
 
 # First digits, as (low, high, lengths). Visa's 13 digits are no longer issued, and one millisecond timestamp in ten
 # passes Luhn, so they are left out. 19 digits are UnionPay's, Discover's and JCB's; Visa's only where grouped.
@@ -106,10 +106,7 @@ CREDIT_CARD = Detector(
     name="credit_card",
     shape="card",
     find=find,
-    stage_one=(
-        _HEAD + _S + rb"[0-9]{4}" + _S + rb"[0-9]{4}",
-        rb"3[0-9]{3}" + _S + rb"[0-9]{6}" + _S + rb"[0-9]{4}",
-    ),
+    stage_one=(GROUPED_DIGITS,),
     near_columns=re.compile(rb" (?:pan|cc|card|credit|debit|cardno|cardnumber|ccnum) "),
     is_number=is_number,
     confirmed_stage_one=_HEAD + rb"[0-9]{10}",

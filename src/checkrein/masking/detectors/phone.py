@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import LEFT, RIGHT, SEPARATOR, Detector, Span, in_context, only_digits
+from checkrein.masking.detectors.base import (
+    GROUPED_DIGITS,
+    LEFT,
+    RIGHT,
+    SEPARATOR,
+    Detector,
+    Span,
+    in_context,
+    only_digits,
+)
 
 _NEAR_SOURCE = rb"(?i)phone|mobile|msisdn|whatsapp"
 NEAR = re.compile(_NEAR_SOURCE)
@@ -82,7 +91,7 @@ PHONE = Detector(
     stage_one=(
         rb"\+[1-9]" + SEPARATOR + rb"{0,2}[(/]?[0-9]",
         rb"00[1-9][0-9]{0,2} ",
-        rb"[2-9][0-9]{2}(?:\)" + SEPARATOR + rb"{0,2}|" + _S + rb")[2-9][0-9]{2}" + _S + rb"[0-9]{4}",
+        GROUPED_DIGITS,
         _NEAR_SOURCE,
     ),
     near=NEAR,

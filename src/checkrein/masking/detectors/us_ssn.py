@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import LEFT, RIGHT, SEPARATOR, Detector, Span, in_context, only_digits
+from checkrein.masking.detectors.base import (
+    GROUPED_DIGITS,
+    LEFT,
+    RIGHT,
+    SEPARATOR,
+    Detector,
+    Span,
+    in_context,
+    only_digits,
+)
 
 _NEAR_SOURCE = rb"(?i)ssn|soc(?:ial)?[ _.-]{0,2}sec|taxpayer[ _-]?id"
 NEAR = re.compile(_NEAR_SOURCE)
@@ -53,7 +62,7 @@ US_SSN = Detector(
     name="us_ssn",
     shape="ssn",
     find=find,
-    stage_one=(rb"[0-9]{3}" + SEPARATOR + rb"[0-9]{2}" + SEPARATOR + rb"[0-9]{4}", _NEAR_SOURCE),
+    stage_one=(GROUPED_DIGITS, _NEAR_SOURCE),
     near=NEAR,
     near_columns=re.compile(rb" (?:ssn|sin|tin|social) "),
     near_stage_one=(rb"[0-9]{7}",),
