@@ -24,7 +24,7 @@ class CopyRows(Protocol):
         """Return the size of what stands before the first row, -1 while it is not all there."""
 
     def take(self, data: bytes, at: int) -> tuple[list[bytes] | None, int]:
-        """Return (raw cells, end) of the row at an offset, (None, end) for a trailer; end is -1 when it is not whole."""
+        """Return (raw cells, end) of the row at an offset, (None, end) for a trailer; end is -1: not whole."""
 
     def decode(self, raw: bytes) -> bytes | None:
         """Return a raw cell's value, None for NULL."""

@@ -124,7 +124,7 @@ def parse_fields(payload: bytes) -> Fields:
             break
         found.append((payload[at], payload[at + 1 : end]))
         at = end + 1
-    if at != len(payload) - 1:
+    if at != len(payload) - 1 or payload[at]:
         raise ProtocolError("a malformed error or notice", Side.TARGET)
     return found
 

@@ -187,10 +187,14 @@ def _uuid_pack(text: bytes) -> bytes:
 def _shortest(value: float, packer: struct.Struct) -> str:
     """The fewest digits that give the same bytes again, as the server prints since version 12."""
     wanted = packer.pack(value)
-    return next(
-        (text for digits in range(1, 18) if packer.pack(float(text := format(value, f".{digits}g"))) == wanted),
-        repr(value),
-    )
+    for digits in range(1, 18):
+        text = format(value, f".{digits}g")
+        try:
+            if packer.pack(float(text)) == wanted:
+                return text
+        except OverflowError:  # rounded up beyond the type's largest
+            continue
+    return repr(value)
 
 
 def _float(code: str) -> tuple[Decoder, Decoder]:
@@ -263,7 +267,7 @@ def _numeric_text(value: bytes) -> bytes:
 def _numeric_pack(text: bytes) -> bytes:
     for sign, name in _NUMERIC_SIGNS.items():
         if text == name:
-            return struct.pack(">HhHH", 0, 0, sign, 0)
+            return struct.pack(">HhHH", 0, 0, sign, 0 if sign == 0xC000 else 0x20)  # as make_result gives
     negative = text[:1] == b"-"
     whole, _, fraction = text[1 if negative else 0 :].decode("ascii").partition(".")
     if not (whole + fraction).isdigit() or not whole or len(text) > 10_000:
