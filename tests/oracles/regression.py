@@ -66,8 +66,8 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: equal {self.equal}, unwitnessed {self.unwitnessed}, wider {len(self.wider)}, conceded {self.conceded} of {self.judged},"
-            f" different {len(self.differences)}"
+            f"{self.name}: equal {self.equal}, unwitnessed {self.unwitnessed}, wider {len(self.wider)},"
+            f" conceded {self.conceded} of {self.judged}, different {len(self.differences)}"
         )
 
 

@@ -96,6 +96,8 @@ def test_system_relations_are_there(snapshot: CatalogSnapshot) -> None:
 
 def test_overloads_of_an_extension_are_its_own_and_not_a_users(database: Database) -> None:
     """citext's overloads in public are known as citext's; one that its owner added to it is not believed."""
+    if database.server.version < 130000:
+        pytest.skip("trusted extensions came with version 13")
     owner = database.server.create_role("extension_owner")
     database.run(f"ALTER DATABASE {database.name} OWNER TO {owner}; GRANT ALL ON SCHEMA public TO {owner}")
     with database.connect(owner, PASSWORD) as connection:
