@@ -31,6 +31,12 @@ NO_CATALOG: Final = CatalogSnapshot(
 )  # fmt: skip
 """Where the side link could not learn the catalog: what needs no names is still read, the rest concedes."""
 
+_KINDS: Final = {
+    "SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "merge",
+    "DoStmt": "do", "CallStmt": "call", "ExplainStmt": "explain",
+}  # fmt: skip
+"""What a statement is called when it concedes before its handler could say."""
+
 _KEPT: Final = Kept()
 _CONSULTING: Final = frozenset({"execute", "fetch", "move", "explain", "ddl", "utility"})
 """Kinds that may have looked at prepared statements or cursors, which no key tells apart; not kept."""
@@ -100,7 +106,18 @@ def _read_all(text: str, around: Surroundings, nodes: list[Node]) -> tuple[Readi
             found.append(_read_one(text, around, node["stmt"], start, end, 0))
         else:
             found.append(_read_part(data, around, start, end))
+            around = _after(found[-1], around)
     return tuple(found)
+
+
+def _after(reading: Reading, around: Surroundings) -> Surroundings:
+    """Return what the next statement of a request is read under: names that may have changed are no longer known."""
+    if not reading.act.changes_names:
+        return around
+    runs_code = any(effect.verb == "call" for effect in reading.statement.effects)
+    if reading.act.ddl or runs_code or not reading.statement.complete or around.names.uncommitted:
+        return msgspec.structs.replace(around, catalog=None)
+    return msgspec.structs.replace(around, names=msgspec.structs.replace(around.names, known=False))
 
 
 def _extent(data: bytes, node: Node) -> tuple[int, int]:
@@ -133,19 +150,21 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
         around = msgspec.structs.replace(around, names=Names(search_path=(), known=False))
     reader = dispatch.reader_for(text, around, catalog)
     reader.start, reader.end = start, end
-    part = Part("utility")
+    part = reader.part = Part(_KINDS.get(only_node(node)[0], "utility"))
     why = ""
     try:
         word = changed_word(reader.data, catalog.server_version) if catalog.server_version else ""
         if word:
             reader.concede(f'"{word}" means something else on this server')
         kind, fields = only_node(node)
-        part = reader.part = dispatch.read_statement(reader, kind, fields)
+        part = dispatch.read_statement(reader, kind, fields)
         finish.read_effects(reader, reader.log.reads)
     except Conceded as problem:
         why = str(problem)
     except RecursionError:
         why = "it is nested too deeply"
+    if why and reader.part is not None:
+        part = reader.part
     return Reading(_statement(reader, part, why), _act(reader, part, shift, why))
 
 

@@ -84,7 +84,7 @@ def _named(reader: Reader, group: KnownFunction, nodes: list[Node]) -> str:
     if text is None:
         reader.concede(f"which {group.kind} a function is called for is not known")
     if group.kind != "sequence":
-        return text
+        return full_name(text)
     names = [part.strip('"') if part.startswith('"') else part.lower() for part in text.split(".")]
     found = find_relation(reader, names[-2] if len(names) > 1 else "", names[-1])
     if found is None:

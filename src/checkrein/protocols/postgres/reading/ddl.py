@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
-from checkrein.protocols.postgres.reading import ranges
+from checkrein.protocols.postgres.reading import ranges, roles
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
@@ -101,7 +101,7 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
         if isinstance(found, dict):
             inner: Node = found
             names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
-            names = names or strings_of(found.get("TypeName", found.get("ObjectWithArgs", {})).get("names"))
+            names = names or strings_of(inner.get("TypeName", inner.get("ObjectWithArgs", {})).get("names"))
         if any(names):
             return [_qualified(reader, names)]
     for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
@@ -241,6 +241,7 @@ def guarded(guard: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
     """Return a handler for statements that a guardrail forbids whatever they name."""
 
     def handle(reader: Reader, node: Node) -> Part:
+        roles.passwords(reader)  # a subscription's connection string may hold one
         reader.effect(Effect(verb=verb, object=what, kind=what, guard=guard))
         return _ddl()
 
@@ -251,6 +252,7 @@ def shut(door: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
     """Return a handler for statements behind a door."""
 
     def handle(reader: Reader, node: Node) -> Part:
+        roles.passwords(reader)  # OPTIONS may hold them
         names = named_objects(reader, node) or [full_name(str(node.get("servername") or node.get("fdwname") or what))]
         for name in names:
             reader.effect(Effect(verb=verb, object=name, kind=what, door=door))

@@ -34,10 +34,10 @@ def inner(reader: Reader, node: Node) -> Part:
 
 def prepare(reader: Reader, node: Node) -> Part:
     """PREPARE is judged as what it prepares."""
-    inside = inner(reader, node.get("query", {}))
-    part = Part("prepare", str(node.get("name", "")))
-    part.facts["prepares"] = inside.kind
+    part = reader.part = Part("prepare", str(node.get("name", "")))
     _span(reader, part, literals.word_after(reader.data, reader.start, _AS))
+    inside = inner(reader, node.get("query", {}))
+    part.facts["prepares"] = inside.kind
     return part
 
 
@@ -52,6 +52,7 @@ def _span(reader: Reader, part: Part, start: int, end: int = -1) -> None:
 def execute(reader: Reader, node: Node) -> Part:
     """EXECUTE does what the prepared statement does; its arguments stand where the parameters stand."""
     name = str(node.get("name", ""))
+    part = reader.part = Part("execute", name)
     text = reader.around.prepared.get(name)
     arguments = reader.exprs(node.get("params"), Scope())
     if text is None:
@@ -64,7 +65,6 @@ def execute(reader: Reader, node: Node) -> Part:
             reader.log.literals.append(Literal(value.start, value.end, tuple(origins)))
         elif number < len(arguments) and arguments[number].parameter >= 0:
             reader.log.parameters.setdefault(arguments[number].parameter, {}).update(origins)
-    part = Part("execute", name)
     part.act["execute_arguments"] = len(arguments)
     part.columns = prepared.part.columns if prepared.part is not None else None
     if prepared.part is not None:
@@ -76,8 +76,8 @@ def execute(reader: Reader, node: Node) -> Part:
 
 def declare(reader: Reader, node: Node) -> Part:
     """DECLARE is judged as its query; the rows come by FETCH."""
+    part = reader.part = Part("declare", str(node.get("portalname", "")))
     inside = inner(reader, node.get("query", {}))
-    part = Part("declare", str(node.get("portalname", "")))
     options = int(node.get("options", 0))
     part.act["binary"] = bool(options & _BINARY)
     part.act["hold"] = bool(options & _HOLD)
@@ -131,7 +131,8 @@ def _starts_statement(data: bytes, start: int) -> bool:
 
 def copy(reader: Reader, node: Node) -> Part:
     """COPY: a table or query out, or a table in; files and programs of the server are behind a guardrail."""
-    part = Part("copy_in" if node.get("is_from") else "copy_out")
+    part = reader.part = Part("copy_in" if node.get("is_from") else "copy_out")
+    part.act["returns_rows"] = False
     options = {name: option_text(value) for name, value in options_of(node.get("options")).items()}
     part.act["copy_format"] = options.get("format", "text")
     part.act["copy_encoding"] = options.get("encoding", "")
@@ -148,7 +149,6 @@ def copy(reader: Reader, node: Node) -> Part:
         _copy_in(reader, node, part)
     else:
         _copy_out(reader, node, part)
-    part.act["returns_rows"] = False
     return part
 
 

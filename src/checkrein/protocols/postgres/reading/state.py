@@ -27,6 +27,9 @@ Handler = Callable[["Reader", Node, Scope], Value]
 MAX_DEPTH: Final = 1200
 """Expressions and queries inside one another; deeper concedes: a compiled build walks on the C stack."""
 
+MAX_POSITIONED: Final = 64 * 1024
+"""Longer texts get no positions: counting characters up to each would take time by the square of their length."""
+
 MAX_VIEWS: Final = 16
 """Views inside views that are looked through."""
 
@@ -93,7 +96,7 @@ class Reader:
 
     def at(self, location: int) -> int:
         """Return the 1-based character of a byte offset of the tree; 0 when unknown or not in this text."""
-        if location < 0 or self.views:
+        if location < 0 or self.views or len(self.data) > MAX_POSITIONED:
             return 0
         if len(self.data) == len(self.text):
             return location + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from checkrein.core.statement import Effect
+from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors, settings
 from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import consequences, ranges
@@ -109,7 +109,7 @@ def close(reader: Reader, node: Node) -> Part:
 def fetch(reader: Reader, node: Node) -> Part:
     """FETCH and MOVE do what the cursor's query does."""
     name = str(node.get("portalname", ""))
-    part = Part("move" if node.get("ismove") else "fetch", name)
+    part = reader.part = Part("move" if node.get("ismove") else "fetch", name)
     declared = reader.around.cursors.get(name)
     if declared is None:
         reader.concede(f'cursor "{name}" is not known')
@@ -123,7 +123,7 @@ def fetch(reader: Reader, node: Node) -> Part:
 def listen(reader: Reader, node: Node) -> Part:
     """LISTEN: a channel that a rule must name."""
     name = str(node.get("conditionname", ""))
-    reader.effect(Effect(verb="listen", object=name, kind="channel", door=doors.NOTIFICATIONS))
+    reader.effect(Effect(verb="listen", object=full_name(name), kind="channel", door=doors.NOTIFICATIONS))
     return Part("listen", name)
 
 
@@ -135,7 +135,7 @@ def unlisten(reader: Reader, node: Node) -> Part:
 def notify(reader: Reader, node: Node) -> Part:
     """NOTIFY: a channel that a rule must name."""
     name = str(node.get("conditionname", ""))
-    reader.effect(Effect(verb="notify", object=name, kind="channel", door=doors.NOTIFICATIONS))
+    reader.effect(Effect(verb="notify", object=full_name(name), kind="channel", door=doors.NOTIFICATIONS))
     return Part("notify", name)
 
 

@@ -251,8 +251,8 @@ def _write(
     reader.effect(
         Effect(
             verb=verb, object=relation_name(relation), kind=relation_kind(relation), columns=tuple(names) or None,
-            via=via, oid=relation.oid, filtered=bounds.filtered, bounded=bounds.keys is not None, bounded_keys=bounds.keys,
-            guard=guard, door=door, position=position,
+            via=via, oid=relation.oid, filtered=bounds.filtered,
+            bounded=bounds.keys is not None, bounded_keys=bounds.keys, guard=guard, door=door, position=position,
         )
     )  # fmt: skip
     for other in finish.family(reader, relation):
