@@ -11,7 +11,7 @@ from typing import Final
 PATTERNS: Final = (
     "core/framing.py",
     "protocols/*/codec.py",
-    "protocols/*/rows.py",
+    "protocols/*/answers.py",
     "recording/chain.py",
 )
 """Paths below `checkrein/`; a star stands for a protocol's folder."""

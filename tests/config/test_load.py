@@ -7,7 +7,7 @@ import pytest
 from checkrein.config import Config, load_config, read_config
 from checkrein.core.errors import ConfigurationError
 
-PROTOCOLS = {"postgres": 5432}
+PROTOCOLS = {"postgres": 15432}
 
 MINIMAL = """
 apiVersion: checkrein/v1
@@ -19,7 +19,7 @@ identity:
 targets:
   - name: orders
     protocol: postgres
-    address: 10.0.0.5
+    address: 10.0.0.5:5432
     profiles: {default: {user: app_ro, password: "env:ORDERS_PASSWORD"}}
 """
 
@@ -123,7 +123,7 @@ def test_defaults() -> None:
 
 def test_everything_wrong_is_told_at_once_with_its_place() -> None:
     """Problems of different parts of the file come in one answer, each with line and column."""
-    text = MINIMAL.replace("address: 10.0.0.5", "address: 10.0.0.5:99999\n    colour: red").replace(
+    text = MINIMAL.replace("address: 10.0.0.5:5432", "address: 10.0.0.5:99999\n    colour: red").replace(
         "https://idp.example.com/realms/corp", "http://idp.example.com"
     )
     found = problems(text)
@@ -144,9 +144,13 @@ def test_everything_wrong_is_told_at_once_with_its_place() -> None:
         ("listen:", "recordings: s3://bucket\nlisten:", "recordings: is not built yet"),
         ("listen:", "recording: {seal: file:key}\nlisten:", "recording.seal: is not built yet"),
         ("listen:", "recording: {keep: 400d}\nlisten:", "recording.keep: is not built yet"),
-        ("address: 10.0.0.5", "via: my-connector", "via: is not built yet"),
-        ("address: 10.0.0.5", "address: 10.0.0.5\n    mode: observe", "mode: observe on a target is not built yet"),
-        ("address: 10.0.0.5", "address: 10.0.0.5\n    acknowledge_observe: true", "is not built yet"),
+        ("address: 10.0.0.5:5432", "via: my-connector", "via: is not built yet"),
+        (
+            "address: 10.0.0.5:5432",
+            "address: 10.0.0.5:5432\n    mode: observe",
+            "mode: observe on a target is not built yet",
+        ),
+        ("address: 10.0.0.5:5432", "address: 10.0.0.5:5432\n    acknowledge_observe: true", "is not built yet"),
         ("env:ORDERS_PASSWORD", "vault:kv/orders", "vault: are not built yet"),
         ('postgres: "127', 'redis: "127', "a listener for redis is not built yet; this version has: control, postgres"),
     ],
@@ -252,3 +256,13 @@ def test_ipv6_addresses() -> None:
     """An IPv6 address keeps its brackets in what is printed and loses them in what is dialled."""
     config = load(MINIMAL.replace("127.0.0.1:15432", "[::1]:15432"))
     assert (config.listeners[0].host, config.listeners[0].address) == ("::1", "[::1]:15432")
+
+
+def test_a_target_names_its_port() -> None:
+    """No port is guessed for a target: the listener's own default would lead to the gateway itself."""
+    assert any("has no port" in one for one in problems(MINIMAL.replace("10.0.0.5:5432", "10.0.0.5")))
+
+
+def test_a_listener_has_a_default_port() -> None:
+    """A listener may leave its port out."""
+    assert load(MINIMAL.replace("127.0.0.1:15432", "127.0.0.1")).listeners[0].port == 15432

@@ -25,7 +25,7 @@ def resolve_targets(
         elif model.protocol not in gateway.listen:
             warn((*at, "protocol"), f"no listener for {model.protocol}: {model.name} cannot be reached")
         _check(model, at, report)
-        out[model.name] = _target(model, at, folder, protocols.get(model.protocol, 0), report, warn)
+        out[model.name] = _target(model, at, folder, report, warn)
     return out
 
 
@@ -50,10 +50,10 @@ def _check_profile(model: TargetModel, profile: ProfileModel, at: Path, report: 
         report((*at, "auth"), "names no method")
 
 
-def _target(model: TargetModel, at: Path, folder: str, port: int, report: Report, warn: Report) -> Target:
-    host, port = split_address(model.address, port) if model.address else ("", port)
+def _target(model: TargetModel, at: Path, folder: str, report: Report, warn: Report) -> Target:
+    host, port = split_address(model.address, 0) if model.address else ("", 0)
     if model.address and not port:
-        report((*at, "address"), "has no port")
+        report((*at, "address"), "has no port: write host:port")
     if model.tls.mode in ("disable", "require") and host and not is_loopback(host):
         warn((*at, "tls"), f"tls.mode {model.tls.mode} does not know whom it talks to at {host}; use verify-full")
     if model.unguarded:
