@@ -166,9 +166,7 @@ class Application:
         self.control = Control(
             identities, self._recordings, self._approvals, targets, ready, self.config.local_approver
         )
-        app = api(self.control)
-        if issuer is not None:
-            app.include_router(issuer, prefix="/issuer")
+        app = api(self.control, *([issuer] if issuer is not None else []))
         self._web = Web(data, control)
         self._web.start(app)
         OPEN_SESSIONS.set_function(lambda: len(self.sessions.by_id))

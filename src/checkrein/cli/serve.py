@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import signal
 import sys
@@ -46,7 +47,8 @@ def log_as_json() -> None:
     """Send the gateway's log to stderr as JSON lines; third parties' warnings too."""
     import structlog
 
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format='{"level":"%(levelname)s","event":"%(name)s"}')
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logging.root.handlers[0].setFormatter(_JsonLines())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -57,6 +59,17 @@ def log_as_json() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _JsonLines(logging.Formatter):
+    """Third parties' log records, one JSON object a line, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        found = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        if record.exc_info:
+            found["exception"] = self.formatException(record.exc_info)
+        return json.dumps(found)
 
 
 async def serve(config: object, specs: object, version: str) -> None:

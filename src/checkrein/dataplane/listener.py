@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from checkrein.core.limits import MAX_CONNECTIONS
 from checkrein.core.session import Cancelled, Killed, SessionContext
@@ -150,8 +150,8 @@ class Accepting(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hand the transport to a new session."""
-        assert isinstance(transport, asyncio.Transport)
-        self._listener.accept(transport, self)
+        # uvloop's transports have the interface without the base class
+        self._listener.accept(cast(asyncio.Transport, transport), self)
 
 
 __all__ = ["Endpoint", "Listener", "Sessions"]

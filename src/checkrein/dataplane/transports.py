@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from checkrein.core.limits import WRITE_HIGH_WATER
 from checkrein.core.side import Side
@@ -35,8 +35,7 @@ class Endpoint(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set marks and TCP options."""
-        assert isinstance(transport, asyncio.Transport)
-        self.adopt(transport)
+        self.adopt(cast(asyncio.Transport, transport))  # uvloop's have the interface without the base class
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

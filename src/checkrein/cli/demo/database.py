@@ -64,7 +64,14 @@ class Database:
         return done.returncode == 0
 
     def _as(self) -> dict[str, Any]:
-        return {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
+        """Run a program as the unprivileged user (the fast loop takes no `user` argument)."""
+        return {} if self._user is None else {"preexec_fn": self._become}
+
+    def _become(self) -> None:
+        assert self._user is not None
+        os.setgroups([])
+        os.setgid(self._user.pw_gid)
+        os.setuid(self._user.pw_uid)
 
     async def start(self, sql: str) -> None:
         """Make the cluster, start it, and run the sample's SQL. Raises ClickException with what initdb or psql said."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import shlex
 import signal
@@ -102,7 +101,9 @@ async def describe(
     reach = application.control.targets.reach("shop", "default")
     assert reach is not None
     tokens = {name: await token_of(url, name, passwords[name]) for name in (*AGENTS, *PEOPLE)}
-    psql = f"{database.programs / 'psql'} {shlex.quote(reach['dsn'])} -X"
+    # the wheel's psql is built without TLS; on loopback the demo's gateway lets it do without
+    plain = f"host={reach['host']} port={reach['port']} dbname=shop user=default sslmode=disable"
+    psql = f"{database.programs / 'psql'} {shlex.quote(plain)} -X"
     return {
         "control": url,
         "ca": str(application.ca),
@@ -176,7 +177,7 @@ async def show_first(described: dict[str, Any]) -> None:
     """Run the first thing to try and show its output."""
     first = described["try"][0]
     process = await asyncio.create_subprocess_shell(
-        first["run"], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=os.environ
+        first["run"], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     output, _ = await process.communicate()
     text = output.decode(errors="replace")

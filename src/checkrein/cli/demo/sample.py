@@ -45,6 +45,7 @@ identity:
       - {{id: anna, groups: [oncall], secret: "file:secrets/anna"}}
 people:
   roles: {{approver: [oncall], auditor: [oncall]}}
+tls: {{loopback_plaintext: true}}
 policies: ./policies
 targets:
   - name: shop
