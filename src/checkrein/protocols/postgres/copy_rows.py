@@ -48,7 +48,7 @@ class TextRows:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._delimiter = _one(options, "delimiter", "\t")
-        self._null = options.get("null", "\\N").encode()
+        self._null_text = options.get("null", "\\N").encode()
         self._header = "header" in options and options["header"].lower() not in _OFF
 
     def head(self, data: bytes) -> int:
@@ -62,7 +62,7 @@ class TextRows:
 
     def decode(self, raw: bytes) -> bytes | None:
         """Take escapes away; the null string is compared before."""
-        if raw == self._null:
+        if raw == self._null_text:
             return None
         if b"\\" not in raw:
             return raw
@@ -83,7 +83,7 @@ class TextRows:
     def encode(self, value: bytes | None) -> bytes:
         """Escape as the server does."""
         if value is None:
-            return self._null
+            return self._null_text
         value = value.replace(b"\\", b"\\\\")
         for letter, byte in _ESCAPES.items():
             value = value.replace(byte, b"\\" + bytes([letter]))
@@ -121,7 +121,7 @@ class CsvRows:
         self._delimiter = _one(options, "delimiter", ",")
         self._quote = _one(options, "quote", '"')
         self._escape = _one(options, "escape", self._quote.decode())
-        self._null = options.get("null", "").encode()
+        self._null_text = options.get("null", "").encode()
         self._header = "header" in options and options["header"].lower() not in _OFF
 
     def head(self, data: bytes) -> int:
@@ -153,7 +153,7 @@ class CsvRows:
 
     def decode(self, raw: bytes) -> bytes | None:
         """Take quotes away; only an unquoted null string is NULL."""
-        if raw == self._null:
+        if raw == self._null_text:
             return None
         if raw[:1] != self._quote:
             return raw
@@ -170,7 +170,7 @@ class CsvRows:
     def encode(self, value: bytes | None) -> bytes:
         """Quote always, so that no value can be taken for NULL or for two."""
         if value is None:
-            return self._null
+            return self._null_text
         if self._escape != self._quote:
             value = value.replace(self._escape, self._escape * 2)
         return self._quote + value.replace(self._quote, self._escape + self._quote) + self._quote
