@@ -9,7 +9,6 @@ compared (MERGE, COPY, a write inside WITH, what cannot be a view).
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable
@@ -91,6 +90,7 @@ class Runner:
         self.suite = suite
         self.read = read
         self._surroundings: tuple[CatalogSnapshot, Names] | None = None
+        self._loads = 0
         self._execute("SET statement_timeout = '10s'")
         self._execute("SET client_min_messages = error")
 
@@ -170,7 +170,8 @@ class Runner:
             ]
             snapshot = load(self.connection)
             self._execute("ROLLBACK TO SAVEPOINT loading")
-            self._surroundings = (snapshot, names_of(cells, snapshot.version))
+            self._loads += 1
+            self._surroundings = (snapshot, names_of(cells, f"{snapshot.version}/{self._loads}"))
         return self._surroundings
 
 
@@ -217,7 +218,7 @@ def differences(statement: Statement, oracle: Oracle, surroundings: tuple[Catalo
         if relation is not None and relation.kind == "S":
             continue
         if oid not in said:
-            if columns or not _REGCLASS.search(statement.text):  # a constant name is noted like a relation that is read
+            if not _only_named(statement.text, name, columns, oracle.foreign):
                 yield f"{name} is not read"
         elif columns - said[oid]:
             yield f"{name}: {sorted(columns - said[oid])} are not read"
@@ -226,6 +227,13 @@ def differences(statement: Statement, oracle: Oracle, surroundings: tuple[Catalo
     family = {relative for oid in oracle.columns for relative in _family(catalog, oid)}
     for oid in said.keys() - oracle.columns.keys() - family:
         yield f"wider by {oid}"
+
+
+def _only_named(text: str, name: str, columns: set[str], foreign: bool) -> bool:
+    """Whether a relation is noted without being read: by a constant of type regclass, or as a function's row type."""
+    if foreign and not re.search(rf"\b{re.escape(name)}\b", text):
+        return True
+    return not columns and bool(_REGCLASS.search(text) or f"'{name}'" in text or name.isdigit())
 
 
 def _said(effects: Iterable[Effect]) -> dict[int, set[str]]:
@@ -254,19 +262,27 @@ def _short(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def report(tallies: Iterable[Tally], details: bool = bool(os.environ.get("ORACLE_DETAILS"))) -> str:
-    """Return one line a file and the sums; with details, each difference and concession."""
-    tallies = list(tallies)
-    lines: list[str] = []
-    for tally in tallies:
-        lines.append(str(tally))
-        lines += [f"    DIFFERENT {text}" for text in tally.differences]
-        lines += [f"    wider {text}" for text in tally.wider if details]
-        lines += [f"    conceded {text}" for text in tally.concessions if details]
+def lines(tally: Tally, details: bool = False) -> list[str]:
+    """Return the line of one file, each difference, and with details what is wider or conceded."""
+    found = [str(tally), *(f"    DIFFERENT {text}" for text in tally.differences)]
+    if details:
+        found += [f"    wider {text}" for text in tally.wider]
+        found += [f"    conceded {text}" for text in tally.concessions]
+    return found
+
+
+def sums(tallies: list[Tally]) -> list[str]:
+    """Return the lines with the sums over all files."""
     plain, conceded = sum(one.plain for one in tallies), sum(one.plain_conceded for one in tallies)
     judged, different = sum(one.judged for one in tallies), sum(len(one.differences) for one in tallies)
     equal, wider = sum(one.equal for one in tallies), sum(len(one.wider) for one in tallies)
     unwitnessed = sum(one.unwitnessed for one in tallies)
-    lines.append(f"all: equal {equal}, unwitnessed {unwitnessed}, wider {wider}, different {different} of {judged}")
-    lines.append(f"without user-defined parts: conceded {conceded} of {plain} ({100 * conceded / max(plain, 1):.2f} %)")
-    return "\n".join(lines)
+    return [
+        f"all: equal {equal}, unwitnessed {unwitnessed}, wider {wider}, different {different} of {judged}",
+        f"without user-defined parts: conceded {conceded} of {plain} ({100 * conceded / max(plain, 1):.2f} %)",
+    ]
+
+
+def report(tallies: list[Tally]) -> str:
+    """Return the lines of every file and the sums."""
+    return "\n".join([line for tally in tallies for line in lines(tally)] + sums(tallies))
