@@ -128,13 +128,13 @@ class Database:
             str(self.programs / program),
             *arguments,
             cwd="/",
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PGPASSWORD": self._password},
             **self._as(),
         )
-        _, errors = await process.communicate(text.encode())
+        _, errors = await process.communicate(text.encode() or None)
         if check and process.returncode:
             raise click.ClickException(f"{program} failed: {errors.decode(errors='replace')}")
         return process.returncode or 0

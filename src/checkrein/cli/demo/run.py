@@ -119,7 +119,8 @@ async def describe(
 
 def things_to_try(folder: Path, url: str, psql: str, tokens: dict[str, str]) -> list[dict[str, str]]:
     """Return copy-paste lines that each show one thing, with a text that their output contains."""
-    checkrein = f"{Path(sys.executable).parent / 'checkrein'}"
+    script = Path(sys.executable).parent / "checkrein"
+    checkrein = str(script) if script.exists() else f"{sys.executable} -m checkrein.cli"
     support = f"PGPASSWORD={tokens['support-bot']} {psql} -c"
     report = f"PGPASSWORD={tokens['report-bot']} {psql} -c"
     owner = f"env -u CHECKREIN_TOKEN CHECKREIN_CONFIG={shlex.quote(str(folder / 'checkrein.yaml'))} {checkrein}"
@@ -163,12 +164,12 @@ def things_to_try(folder: Path, url: str, psql: str, tokens: dict[str, str]) -> 
         {
             "what": "the recording: what the last session did, as the agent saw it",
             "run": f"{owner} sessions show {newest}",
-            "expect": "decided",
+            "expect": "SELECT count(*)",
         },
         {
             "what": "its verification: signatures, hash chain, every byte",
             "run": f"{checkrein} verify --allow-unclosed {shlex.quote(str(folder / 'data' / 'recordings'))}",
-            "expect": "ok",
+            "expect": "whole",
         },
     ]
 
