@@ -325,6 +325,8 @@ def test_erring_subjects_keep_what_is_strict():
     assert shot.decide(facts(statement(effect("insert", "public.t")))).outcome == "deny"
     assert shot.duties(BOT, TARGET, "default").detect
     assert snapshot(erring).may_enter(BOT, TARGET, "default")
+    asking = erring.replace("deny: {verbs: [delete]}", f"ask: {{verbs: [delete]}}, {ASKING}")
+    assert snapshot(asking).may_enter(BOT, TARGET, "default")
 
 
 @pytest.mark.parametrize(

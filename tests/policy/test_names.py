@@ -21,6 +21,7 @@ from checkrein.policy.names import ColumnPattern, NamePattern, glob, parts_of
         ("*.*", "public.orders", True),
         ("*.or*rs", "public.orders", True),
         ("*.or*rs", "public.ors", False),
+        ("*.ab*b*", "x.ab", False),
         ("*.orr*rs", "public.orrs", False),
         ('public."odd.name"', 'public."odd.name"', True),
         ("public.*", 'public."odd.name"', True),

@@ -123,9 +123,7 @@ def _for_protocol(
         return None
     if selector.columns and not vocabulary.columns:
         return None
-    rule = Rule(template.policy, template.name, template.kind)
-    for slot in Rule.__slots__:
-        setattr(rule, slot, getattr(template, slot))
+    rule = template.copy()
     silent = Report(report.document, [])  # bad names are reported once, by the template
     rule.objects = tuple(
         (vocabulary.objects[word], silent.all_made((*path, word), NamePattern, names))

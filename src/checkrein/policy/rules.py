@@ -58,6 +58,17 @@ class Rule:
         self.terms: AskTerms | None = None
         self.reads: frozenset[str] = frozenset()
 
+    def copy(self) -> Rule:
+        """Return another rule with the same parts: the same words in another protocol's vocabulary."""
+        other = Rule(self.policy, self.name, self.kind)
+        other.protocols, other.verbs, other.objects = self.protocols, self.verbs, self.objects
+        other.columns, other.column_kinds = self.columns, self.column_kinds
+        other.when, other.matches, other.patterns = self.when, self.matches, self.patterns
+        other.incomplete, other.output_clear = self.incomplete, self.output_clear
+        other.message, other.instead = self.message, self.instead
+        other.terms, other.reads = self.terms, self.reads
+        return other
+
     @property
     def key(self) -> str:
         """`policy/rule`, as coverage and explanations name it."""
