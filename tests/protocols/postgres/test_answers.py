@@ -221,7 +221,7 @@ def test_a_mask_that_fails_is_an_error_without_the_value() -> None:
     row = data_row([b"secret"])
     with pytest.raises(MaskError) as caught:
         RowMasker(MaskPlan((ColumnPlan(mask=fails),), None), (TEXT,), {}).rewrite(row, 0, len(row))
-    assert "secret" not in str(caught.value) and caught.value.__suppress_context__
+    assert "secret" not in str(caught.value) and caught.value.__context__ is None
 
 
 def test_a_binary_array_that_is_cut_is_an_error() -> None:

@@ -154,7 +154,7 @@ class RowMasker:
         for cell in cells:
             new: bytes | None = cell
             if cell:
-                new = _carefully(rewriter, cell)
+                new = carefully(rewriter, cell)
             if new is cell or new == cell:
                 out.append(_NOTHING)
             else:
@@ -262,7 +262,7 @@ class RowMasker:
         if rewriter is None:
             rewriter = self._masks[column]
         assert rewriter is not None
-        new = _carefully(rewriter, value)
+        new = carefully(rewriter, value)
         framed = NULL_CELL if new is None else pack32(len(new)) + new
         if len(value) <= MASK_MEMO_BYTES:
             if len(memo) >= MASK_MEMO:
@@ -277,11 +277,14 @@ class RowMasker:
                 totals[label] = totals.get(label, 0) + count
 
 
-def _carefully(rewriter: MaskFunction, value: bytes) -> bytes | None:
+def carefully(rewriter: MaskFunction, value: bytes) -> bytes | None:
+    """Rewrite one cell. Raises MaskError for any failure, which does not carry the value."""
     try:
         return rewriter(value)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a mask, the cell must not pass
-        raise MaskError(f"a cell cannot be masked ({type(error).__name__})") from None
+        failure = type(error).__name__
+    # Outside the handler: compiled, `from None` keeps the context, whose text may hold the value (tried).
+    raise MaskError(f"a cell cannot be masked ({failure})")
 
 
 def sample_rows(

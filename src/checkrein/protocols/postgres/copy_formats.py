@@ -8,6 +8,7 @@ from checkrein.core.errors import MaskError
 from checkrein.core.framing import frame, int32_at
 from checkrein.core.limits import COPY_REMAINDER
 from checkrein.core.maskplan import MaskPlan
+from checkrein.protocols.postgres.answers import carefully
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
 from checkrein.protocols.postgres.copy_rows import rows_of
 from checkrein.protocols.postgres.values import RowColumn, Types, kind_of
@@ -136,7 +137,7 @@ class CopyMasker:
         for row, value in zip(rows, values, strict=True):
             if value is None:
                 continue
-            new = self._carefully(rewriter, value)
+            new = carefully(rewriter, value)
             masked += 1
             if new is not value and new != value:
                 row[at] = self._form.encode(new)
@@ -149,10 +150,3 @@ class CopyMasker:
         scanner = self._plan.scanner
         assert scanner is not None
         return scan.needs_reading or b"\\" in joined or b'""' in joined or scanner.hit(joined)
-
-    @staticmethod
-    def _carefully(rewriter: CellRewriter, value: bytes) -> bytes | None:
-        try:
-            return rewriter(value)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a mask, the cell must not pass
-            raise MaskError(f"a cell cannot be masked ({type(error).__name__})") from None
