@@ -12,7 +12,7 @@ import msgspec
 
 from checkrein.core import limits
 from checkrein.core.errors import Conceded
-from checkrein.core.statement import Output, Statement
+from checkrein.core.statement import Output, Relation, Statement
 from checkrein.protocols.postgres import parser
 from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
@@ -32,8 +32,8 @@ NO_CATALOG: Final = CatalogSnapshot(
 """Where the side link could not learn the catalog: what needs no names is still read, the rest concedes."""
 
 _KINDS: Final = {
-    "SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "merge",
-    "DoStmt": "do", "CallStmt": "call", "ExplainStmt": "explain",
+    "SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete",
+    "MergeStmt": "merge", "DoStmt": "do", "CallStmt": "call", "ExplainStmt": "explain",
 }  # fmt: skip
 """What a statement is called when it concedes before its handler could say."""
 
@@ -165,10 +165,17 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
         why = "it is nested too deeply"
     if why and reader.part is not None:
         part = reader.part
-    return Reading(_statement(reader, part, why), _act(reader, part, shift, why))
+    relations: tuple[Relation, ...] = ()
+    try:
+        if why:
+            finish.read_effects(reader, reader.log.reads)  # a lower bound still shows what was met
+        relations = (*finish.relations(reader), *reader.adopted)
+    except (Conceded, RecursionError) as problem:
+        why = why or str(problem)
+    return Reading(_statement(reader, part, relations, why), _act(reader, part, shift, why))
 
 
-def _statement(reader: Reader, part: Part, why: str) -> Statement:
+def _statement(reader: Reader, part: Part, relations: tuple[Relation, ...], why: str) -> Statement:
     """Return the meaning of what was read."""
     effects = merge_effects(reader.log.effects)
     writes = [effect for effect in effects if effect.verb in ("update", "delete") and not effect.via]
@@ -187,7 +194,7 @@ def _statement(reader: Reader, part: Part, why: str) -> Statement:
         outputs=None if why else outputs,
         opaque_rows=part.opaque or bool(why),
         uses=tuple(reader.log.uses),
-        relations=() if why else (*finish.relations(reader), *reader.adopted),
+        relations=relations,
         writes=reader.writes or bool(why),
         filtered=bool(writes) and all(effect.filtered for effect in writes),
         bounded=bool(writes) and None not in keys,
@@ -206,7 +213,7 @@ def _act(reader: Reader, part: Part, shift: int, why: str) -> Act:
     if fields.get("inner_start", -1) >= 0:
         fields["inner_start"] += shift
         fields["inner_end"] += shift
-    if why:
+    if why and not part.kind.startswith("copy"):
         fields["returns_rows"] = True
     return Act(
         kind=part.kind,

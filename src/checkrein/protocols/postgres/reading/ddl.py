@@ -101,7 +101,8 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
         if isinstance(found, dict):
             inner: Node = found
             names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
-            names = names or strings_of(inner.get("TypeName", inner.get("ObjectWithArgs", {})).get("names"))
+            wrapped: Node = inner["TypeName"] if "TypeName" in inner else {}
+            names = names or strings_of(wrapped.get("names"))
         if any(names):
             return [_qualified(reader, names)]
     for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
