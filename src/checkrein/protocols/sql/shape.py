@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_UNFIT: Final = re.compile(r"[^\t\n\r -~]|['\"$\\]|--|/\*")
+_FIT: Final = re.compile(r"[\t\n\r !#%&(-\[\]-~]*")
+"""Printable ASCII and white space but for both quotes, dollar and backslash."""
 _WHOLE: Final = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.])")
 _ZEROS: Final = tuple("0" * length for length in range(10))
 
@@ -21,6 +22,6 @@ def _zeros(match: re.Match[str]) -> str:
 
 def shape_of(text: str) -> str | None:
     """Return the text with its whole numbers of up to nine digits made zeros; None when it has no shape."""
-    if _UNFIT.search(text) is not None:
+    if _FIT.fullmatch(text) is None or "--" in text or "/*" in text:
         return None
     return _WHOLE.sub(_zeros, text)

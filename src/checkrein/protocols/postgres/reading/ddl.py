@@ -101,7 +101,7 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
         if isinstance(found, dict):
             inner: Node = found
             names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
-            wrapped: Node = inner["TypeName"] if "TypeName" in inner else {}
+            wrapped: Node = inner.get("TypeName", {})
             names = names or strings_of(wrapped.get("names"))
         if any(names):
             return [_qualified(reader, names)]
