@@ -246,3 +246,31 @@ DETECTOR_SETS: Final = 32
 
 MASK_NAMES: Final = 4096
 """Column and key names whose context is remembered; keys of JSON come from the data."""
+
+# --- reading ---------------------------------------------------------------------------------
+READING_DEPTH: Final = 1200
+"""Expressions and queries inside one another; deeper concedes: a compiled build walks on the C stack."""
+
+READING_VIEWS: Final = 16
+"""Views inside views that are looked through."""
+
+READING_POSITIONED_BYTES: Final = 64 * 1024
+"""Longer texts get no positions: counting characters up to each would take time by the square of their length."""
+
+READING_VIEWS_KEPT: Final = 4096
+"""Read definitions kept, over all catalogs."""
+
+READING_TREE_BYTES: Final = 2 * 1024 * 1024
+"""A parse tree as JSON; a larger one takes longer to decode than the loop may be held."""
+
+READING_FAMILY: Final = 2000
+"""Partitions, children and parents of one relation that are followed; more concede."""
+
+READING_CATALOGS: Final = 64
+"""Catalog versions of which referenced columns are kept."""
+
+READING_SPACES: Final = 1024
+"""Catalog versions and meanings of names told apart at once; then all is forgotten."""
+
+READING_SHAPE_CHARACTERS: Final = 2048
+"""Longer texts are kept by exact text alone: they rarely come again with other numbers."""

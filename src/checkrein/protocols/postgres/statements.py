@@ -41,9 +41,6 @@ _KEPT: Final = Kept()
 _CONSULTING: Final = frozenset({"execute", "fetch", "move", "explain", "ddl", "utility"})
 """Kinds that may have looked at prepared statements or cursors, which no key tells apart; not kept."""
 
-MAX_TREE_BYTES: Final = 2 * 1024 * 1024
-"""A parse tree as JSON; a larger one takes longer to decode than the loop may be held."""
-
 
 def needs_worker(text: str) -> bool:
     """Say whether a text must be parsed in the worker (reading/worker.py), and the result given to `read`."""
@@ -68,7 +65,7 @@ def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None =
     if isinstance(parsed, SyntaxProblem):
         facts = {"syntax_error": parsed.message, "position": parsed.position}
         return (conceded(text, "it is not valid SQL", facts),)
-    if len(parsed) > MAX_TREE_BYTES:
+    if len(parsed) > limits.READING_TREE_BYTES:
         return (conceded(text, "its parse tree is too large"),)
     try:
         found = _read_all(text, around, parser.decode(parsed).get("stmts", []))

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core import limits
 from checkrein.core.statement import Effect, Origin, Relation
 from checkrein.protocols.postgres import housekeeping
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot
 from checkrein.protocols.postgres.reading import views
 from checkrein.protocols.postgres.reading.names import relation_kind, relation_name
-from checkrein.protocols.postgres.reading.state import MAX_VIEWS, Reader
+from checkrein.protocols.postgres.reading.state import Reader
 from checkrein.protocols.sql.lineage import Read
-
-MAX_CATALOGS: Final = 64
-"""Catalog versions of which referenced columns are kept."""
-
-MAX_FAMILY: Final = 2000
-"""Partitions, children and parents of one relation that are followed; more concede."""
 
 
 def read_effects(reader: Reader, reads: list[Read], via: tuple[str, ...] = ()) -> None:
     """Turn noted reads into effects, those of views' definitions after those of the views."""
-    if len(via) > MAX_VIEWS:
+    if len(via) > limits.READING_VIEWS:
         reader.concede("views are nested too deeply")
     for read in reads:
         relation = reader.relations.get(read.oid) or reader.catalog.relations_by_oid.get(read.oid)
@@ -115,7 +110,7 @@ def _follow(reader: Reader, relation: CatalogRelation, up: bool, found: dict[int
         if other is None:
             reader.concede("a partition or parent is not in the catalog")
         found[oid] = other
-        if len(found) > MAX_FAMILY:
+        if len(found) > limits.READING_FAMILY:
             reader.concede("it has too many partitions")
         waiting.extend(other.parents if up else other.children)
 
@@ -132,7 +127,7 @@ def referenced_columns(catalog: CatalogSnapshot) -> dict[int, frozenset[str]]:
             for key in relation.foreign_keys:
                 sets.setdefault(key.referenced_oid, set()).update(key.referenced_columns)
         found = {oid: frozenset(names) for oid, names in sets.items()}
-        if len(_REFERENCED) >= MAX_CATALOGS:
+        if len(_REFERENCED) >= limits.READING_CATALOGS:
             _REFERENCED.clear()
         _REFERENCED[catalog.version] = found
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from checkrein.core import limits
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.acts import Reading, Surroundings
@@ -13,12 +11,6 @@ from checkrein.protocols.sql.shape import shape_of
 Readings = tuple[Reading, ...]
 Key = tuple[int, str]
 Space = tuple[str, str, tuple[str, ...], bool]
-
-MAX_SHAPE: Final = 2048
-"""Longer texts are kept by exact text alone: they rarely come again with other numbers."""
-
-MAX_SPACES: Final = 1024
-"""Catalog versions and meanings of names told apart at once; then all is forgotten."""
 
 
 class Kept:
@@ -43,7 +35,7 @@ class Kept:
         found = self.exact.get((space, text))
         if found is not None:
             return found
-        if len(text) > MAX_SHAPE:
+        if len(text) > limits.READING_SHAPE_CHARACTERS:
             return None
         shape = shape_of(text)
         if shape is None:
@@ -57,7 +49,7 @@ class Kept:
             return
         space = self._space(around)
         only = readings[0]
-        shape = shape_of(text) if len(readings) == 1 and len(text) <= MAX_SHAPE else None
+        shape = shape_of(text) if len(readings) == 1 and len(text) <= limits.READING_SHAPE_CHARACTERS else None
         if shape is None or only.statement.reads_constants or not only.statement.complete:
             _put(self.exact, (space, text), readings, self.most)
         else:
@@ -71,7 +63,7 @@ class Kept:
         key = (catalog.version if catalog is not None else "", names.version, names.search_path, names.known)
         number = self.spaces.get(key)
         if number is None:
-            if len(self.spaces) >= MAX_SPACES:
+            if len(self.spaces) >= limits.READING_SPACES:
                 self.spaces.clear()
                 self.exact.clear()
                 self.shapes.clear()

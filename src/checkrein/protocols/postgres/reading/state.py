@@ -7,10 +7,11 @@ need not import each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import msgspec
 
+from checkrein.core import limits
 from checkrein.core.errors import Conceded
 from checkrein.core.statement import Effect, Relation, Statement, Use
 from checkrein.protocols.postgres import parser
@@ -23,15 +24,6 @@ from checkrein.protocols.sql.effects import EffectLog
 from checkrein.protocols.sql.lineage import Column, Value
 
 Handler = Callable[["Reader", Node, Scope], Value]
-
-MAX_DEPTH: Final = 1200
-"""Expressions and queries inside one another; deeper concedes: a compiled build walks on the C stack."""
-
-MAX_POSITIONED: Final = 64 * 1024
-"""Longer texts get no positions: counting characters up to each would take time by the square of their length."""
-
-MAX_VIEWS: Final = 16
-"""Views inside views that are looked through."""
 
 
 class Reader:
@@ -96,7 +88,7 @@ class Reader:
 
     def at(self, location: int) -> int:
         """Return the 1-based character of a byte offset of the tree; 0 when unknown or not in this text."""
-        if location < 0 or self.views or len(self.data) > MAX_POSITIONED:
+        if location < 0 or self.views or len(self.data) > limits.READING_POSITIONED_BYTES:
             return 0
         if len(self.data) == len(self.text):
             return location + 1
@@ -153,7 +145,7 @@ class Reader:
     def enter(self) -> None:
         """Go one level deeper. Pair with `leave`; after an exception the Reader is not used again for walking."""
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > limits.READING_DEPTH:
             self.concede("it is nested too deeply")
 
     def leave(self) -> None:

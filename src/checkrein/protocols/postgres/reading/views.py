@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core import limits
 from checkrein.core.errors import Conceded
 from checkrein.core.statement import Effect, Use
 from checkrein.protocols.postgres import parser
 from checkrein.protocols.postgres.catalog import CatalogRelation, Names
 from checkrein.protocols.postgres.housekeeping import is_system
 from checkrein.protocols.postgres.reading.scope import Scope
-from checkrein.protocols.postgres.reading.state import MAX_VIEWS, Reader
+from checkrein.protocols.postgres.reading.state import Reader
 from checkrein.protocols.sql.lineage import Read, Value
 
 _QUALIFIED: Final = Names(search_path=("pg_catalog",), version="definition")
-VIEWS_KEPT: Final = 4096
-"""Read definitions kept, over all catalogs."""
 
 
 class ViewReading:
@@ -63,7 +62,7 @@ def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
     found = None if uncommitted else _CACHE.get(key)
     if found is None:
         found = _read(reader, relation)
-        if len(_CACHE) >= VIEWS_KEPT:
+        if len(_CACHE) >= limits.READING_VIEWS_KEPT:
             _CACHE.clear()
         if not uncommitted:
             _CACHE[key] = found
@@ -76,7 +75,7 @@ def _read(reader: Reader, relation: CatalogRelation) -> ViewReading:
     if not relation.definition:
         made.conceded = "its definition is not known"
         return made
-    if reader.views >= MAX_VIEWS:
+    if reader.views >= limits.READING_VIEWS:
         made.conceded = "views are nested too deeply"
         return made
     inner = Reader(relation.definition, reader.around, reader.catalog, _QUALIFIED)
