@@ -13,6 +13,7 @@ import watchfiles
 from checkrein.core.errors import ConfigurationError, Problem
 from checkrein.core.spec import ProtocolSpec
 from checkrein.core.target import Target
+from checkrein.masking.detectors import problem
 from checkrein.policy.compile import Compiled, compile_directory
 from checkrein.policy.snapshot import Snapshot
 from checkrein.recording.files import private_folder, write_durably
@@ -81,7 +82,7 @@ class PolicySet:
             self.reload()
 
     def _compile(self) -> Compiled:
-        return compile_directory(read_files(self._folder), self._specs, self._targets, self._detectors)
+        return compile_directory(read_files(self._folder), self._specs, self._targets, self._detectors, problem)
 
     def _take(self, compiled: Compiled) -> Snapshot:
         self.warnings = compiled.warnings

@@ -51,13 +51,13 @@ class Judge:
         """Whether this is a Decision that was made here and lets bytes pass."""
         return decision.maker is self._token and decision.refusal is None
 
-    def facts(self, statement: Statement, now: float) -> FactRecord:
+    def facts(self, statement: Statement, now: float, final: bool = True) -> FactRecord:
         """Return the record that the decision is a pure function of (I7)."""
         return FactRecord(
-            self._principal, self._target, self._session.profile, statement, self._session, now, self.counters
+            self._principal, self._target, self._session.profile, statement, self._session, now, self.counters, final
         )
 
-    def judge(self, statement: Statement, now: float) -> _Judged:
+    def judge(self, statement: Statement, now: float, final: bool = True) -> _Judged:
         """Return the verdict in force now, from the cache where the meaning is the same and nothing else was read."""
         snapshot = self._gateway.policies.current()
         if snapshot is not self._snapshot:
@@ -67,7 +67,7 @@ class Judge:
         found = self._cache.get(key)
         if found is not None and found.statement.complete and statement.complete:
             return found
-        judged = _Judged(statement, snapshot.decide(self.facts(statement, now)))
+        judged = _Judged(statement, snapshot.decide(self.facts(statement, now, final)))
         if statement.complete and statement.effects and not judged.verdict.reads and judged.verdict.outcome != DENY:
             if len(self._cache) >= VERDICT_CACHE:
                 self._cache.clear()
