@@ -58,7 +58,7 @@ _PLANNER: Final = frozenset(
 _DUMP_AND_RESTORE: Final = frozenset(
     """
     synchronize_seqscans default_tablespace temp_tablespaces default_table_access_method default_toast_compression
-    default_with_oids check_function_bodies
+    default_with_oids check_function_bodies restrict_nonsystem_relation_kind
     """.split()
 )
 
