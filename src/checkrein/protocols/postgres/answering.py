@@ -212,9 +212,9 @@ class Answers:
             yield from self._error(data)
         else:
             yield from self._reply(kind, data)
-        self._locals()
+        self.local_replies()
 
-    def _locals(self) -> None:
+    def local_replies(self) -> None:
         """Answer what the gateway itself owes, once it is its turn."""
         queue = self.state.queue
         while queue and queue[0].kind == LOCAL:

@@ -164,6 +164,7 @@ class Requests:
     def _local(self, reply: bytes) -> None:
         entry = self.state.expect(Entry(LOCAL, self.state.segment))
         entry.reply = reply
+        self.answers.local_replies()
 
     def bind(self, data: bytes) -> Steps[bool]:
         """Bind: parameters are known; what a rule asks about is asked here."""
@@ -171,6 +172,8 @@ class Requests:
         if state.skipping:
             return True
         message = codec.read_bind(data[5:])
+        if not self.settle_names():
+            return False
         prepared = state.statements.get(message.statement)
         if prepared is None:
             prepared = yield from self._from_sql(message.statement)
