@@ -69,11 +69,15 @@ class Queries:
         """Decide every statement, or refuse all; None when refused. Several are looked at before anyone is asked."""
         state = self.state
         if len(readings) > 1:
+            looked: list[Decision] = []
             for reading in readings:
                 decision = yield from self.judging.decide(reading.statement, False)
                 if decision.refusal is not None:
+                    for earlier in looked:
+                        yield abandoned(earlier)
                     self._refused(decision)
                     return None
+                looked.append(decision)
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
         if state.output:
