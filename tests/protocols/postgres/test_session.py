@@ -172,7 +172,7 @@ def test_several_masked_statements_of_one_query_are_described_first(gateways: Op
     client = Raw(gateways(MASKED).port)
     client.send(query(b"SELECT ssn FROM t WHERE id = 1; SELECT id, ssn FROM t WHERE id = 2"))
     messages = client.until(b"Z")
-    assert [payload for kind, payload in messages if kind == b"D"][0] == b"\0\1\0\0\0\3***"
+    assert next(payload for kind, payload in messages if kind == b"D") == b"\0\1\0\0\0\3***"
     assert not any(b"ssn-" in payload for _, payload in messages)
 
 
