@@ -46,20 +46,21 @@ class LocalPort:
         """Listen on 127.0.0.1 at `port` (0: any). Raises OSError."""
         return await asyncio.start_server(self._accept, "127.0.0.1", port)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) >= MAX_CONNECTIONS:
             writer.close()
             return
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self._gateway, self._tls, self._login(), self._token, reader, writer)
         try:
             await connection.run()
-        except (OSError, CheckreinError, ssl.SSLError):
+        except (OSError, CheckreinError):
             pass
         finally:
-            self._tasks.discard(task)
             connection.close()
 
 

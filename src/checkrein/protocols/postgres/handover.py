@@ -131,8 +131,10 @@ class Handover:
         self.wants = "gateway"
 
     def failed(self, reason: str) -> None:
-        """Tell the client in an ErrorResponse (08001) and close."""
+        """Tell the client in an ErrorResponse (08001) and close; a cancel request is never answered, only closed."""
+        self.wants = "close"
+        if self._cancelling:
+            return
         fields = (b"SFATAL", b"VFATAL", b"C08001", b"M" + reason.encode())
         body = b"".join(field.replace(b"\0", b"") + b"\0" for field in fields) + b"\0"
         self._to_client += b"E" + struct.pack("!I", 4 + len(body)) + body
-        self.wants = "close"
