@@ -11,7 +11,6 @@ from checkrein.core.steps import Authenticate, CancelSession, Close, Dial, Send,
 from checkrein.core.target import DialError
 from checkrein.protocols.postgres import hidden
 from checkrein.protocols.postgres import own_messages as own
-from checkrein.protocols.postgres.answering import ENCODINGS
 from checkrein.protocols.postgres.errors import plain_error
 from checkrein.protocols.postgres.exchange import Collected
 from checkrein.protocols.postgres.login import PASSWORD_REQUEST, ClientLogin, TargetLogin, pooler_reason, welcome
@@ -26,6 +25,7 @@ from checkrein.protocols.postgres.startup import (
     target_settings,
 )
 from checkrein.protocols.postgres.state import State
+from checkrein.protocols.postgres.telling import ENCODINGS
 
 LOGIN_CODES: Final = {"token": "28P01", "expired": "28P01", "unavailable": "57P03", "target": "3D000"}
 

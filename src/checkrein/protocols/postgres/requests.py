@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame
 from checkrein.core.side import Side
@@ -18,10 +16,9 @@ from checkrein.core.steps import Close, Steps
 from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
-from checkrein.protocols.postgres.acts import Act, Reading
+from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.copying import plan_copy
-from checkrein.protocols.postgres.errors import error_response
 from checkrein.protocols.postgres.exchange import (
     BIND,
     CLOSE,
@@ -29,8 +26,6 @@ from checkrein.protocols.postgres.exchange import (
     EXECUTE,
     LOCAL,
     PARSE,
-    REFUSED,
-    REFUSED_QUERY,
     SYNC,
     Collected,
     Entry,
@@ -39,7 +34,8 @@ from checkrein.protocols.postgres.exchange import (
     Result,
 )
 from checkrein.protocols.postgres.hidden import learn_names
-from checkrein.protocols.postgres.judging import Judging, abandoned, shown, with_parameters
+from checkrein.protocols.postgres.judging import Judging, abandoned, with_parameters
+from checkrein.protocols.postgres.refusing import Refusing, answers_rows, local_setting, must_hold, unsure
 from checkrein.protocols.postgres.state import State
 
 LOCAL_PARSED: Final = frame(b"1", b"")
@@ -49,11 +45,11 @@ NO_DATA: Final = frame(b"n", b"")
 NO_PARAMETERS: Final = frame(b"t", b"\0\0")
 
 
-class Requests:
+class Requests(Refusing):
     """The extended query protocol as the client speaks it."""
 
     def __init__(self, state: State, judging: Judging, answers: Answers) -> None:
-        self.state = state
+        super().__init__(state)
         self.answers = answers
         self.judging = judging
 
@@ -76,35 +72,6 @@ class Requests:
             return 1 if not state.names_dirty else 0
         return 2 if state.dirty or state.skipping else 0
 
-    # --- refusing ------------------------------------------------------------------------------
-
-    def refuse(self, refusal: Refusal, decision: Decision | None, code: str = "") -> None:
-        """In the refused message's place a Describe of a name that cannot exist; the rest up to Sync is dropped."""
-        state = self.state
-        name = state.context.random(16).hex().encode()
-        entry = state.expect(Entry(REFUSED, state.segment))
-        entry.name, entry.refusal, entry.decision, entry.code = name, refusal, decision, code
-        state.forward(codec.describe_message(b"S", name), own.REFUSE)
-        state.dirty = True
-        state.skipping = True
-
-    def refuse_decided(self, decision: Decision) -> None:
-        """Refuse as the Decision says."""
-        refusal, code = shown(decision)
-        self.refuse(refusal, decision, code)
-
-    def refuse_query(self, refusal: Refusal, decision: Decision | None, code: str = "") -> None:
-        """A simple Query's refusal: local where nothing is under way, else the server is made to fail."""
-        state = self.state
-        if state.at_border and state.status == 73:
-            state.answer(error_response(refusal, code) + frame(b"Z", b"I"))
-            return
-        entry = state.expect(Entry(REFUSED_QUERY, state.segment))
-        entry.refusal, entry.decision, entry.code = refusal, decision, code
-        state.forward(codec.FAILING_QUERY, own.REFUSE_QUERY)
-        state.dirty = False
-        state.segment += 1
-
     # --- extended protocol ---------------------------------------------------------------------
 
     def parse(self, data: bytes) -> Steps[bool]:
@@ -126,7 +93,7 @@ class Requests:
         if reading.act.kind in ("execute", "fetch", "move") and self._unsure():
             if not state.dirty:
                 return False
-            reading = _unsure_reading(reading)
+            reading = unsure(reading)
         decision = yield from self.judging.decide(reading.statement, False)
         if decision.refusal is not None:
             self.refuse_decided(decision)
@@ -429,31 +396,3 @@ class Requests:
         reason = "FunctionCall is shut; call the function in a SELECT"
         self.refuse_query(decision.refusal or Refusal(code="door", reason=reason), decision)
         return True
-
-
-def answers_rows(act: Act) -> bool:
-    """Whether a statement answers rows or copies data out."""
-    return act.returns_rows or act.kind == "copy_out"
-
-
-def must_hold(result: Result) -> bool:
-    """Whether a statement writes and owes a mask or a limit: nothing is told before it is sure."""
-    duties = result.decision.obligations
-    act = result.act
-    if duties.rows_changed is not None and act.data_modifying:
-        return True
-    return duties.owed and answers_rows(act) and act.data_modifying
-
-
-def local_setting(reading: Reading) -> bytes:
-    """Return the answer to a SET that the gateway keeps to itself."""
-    act = reading.act
-    out = frame(b"C", (b"RESET" if act.kind == "reset" else b"SET") + b"\0")
-    if act.setting_value is None:
-        return out
-    return frame(b"S", act.name.encode() + b"\0" + act.setting_value.encode() + b"\0") + out
-
-
-def _unsure_reading(reading: Reading) -> Reading:
-    why = "what it runs may be changed by an earlier message of the same pipeline"
-    return Reading(replace(reading.statement, complete=False, conceded=why), reading.act)

@@ -1,7 +1,6 @@
 """The PostgreSQL session: the client's and the target's bytes in, steps out (frontend/backend protocol 3.0).
 
-TRANSITIONS is the client's side of the query phase; `answering.EXPECTED` is the target's. What is in neither is a
-protocol error. Bytes of a client message that must wait for the target stay in `State.inbox` and are tried again.
+All transitions are in transitions.py. Bytes of a client message that must wait for the target stay in `State.inbox` and are tried again.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from checkrein.core.steps import Answered, Close, Interrupt, Send, Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
-from checkrein.protocols.postgres.answering import Answers, Broken
+from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.entering import Entering
 from checkrein.protocols.postgres.errors import error_response, notice_response, plain_error
 from checkrein.protocols.postgres.exchange import Collected, Result
@@ -28,35 +27,11 @@ from checkrein.protocols.postgres.requests import Requests
 from checkrein.protocols.postgres.simple import Queries
 from checkrein.protocols.postgres.startup import CANCEL_CODE
 from checkrein.protocols.postgres.state import State
+from checkrein.protocols.postgres.telling import Broken
+from checkrein.protocols.postgres.transitions import TRANSITIONS
 
 WAITING_BYTES: Final = 2 * MESSAGE_BYTES
 """What a client may pipeline behind a message that waits for the target."""
-
-TRANSITIONS: Final = {
-    "query": {
-        ord("Q"): "query",
-        ord("P"): "parse",
-        ord("B"): "bind",
-        ord("D"): "describe",
-        ord("E"): "execute",
-        ord("C"): "close",
-        ord("S"): "sync",
-        ord("H"): "flush",
-        ord("F"): "function_call",
-        ord("X"): "terminate",
-        ord("d"): "drop",
-        ord("c"): "drop",
-        ord("f"): "drop",
-    },
-    "copy": {
-        ord("d"): "copy_data",
-        ord("c"): "copy_end",
-        ord("f"): "copy_end",
-        ord("H"): "drop",
-        ord("S"): "drop",
-        ord("X"): "terminate",
-    },
-}
 
 
 class PostgresSession:

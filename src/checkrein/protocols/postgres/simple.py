@@ -24,7 +24,8 @@ from checkrein.protocols.postgres.exchange import (
     Result,
 )
 from checkrein.protocols.postgres.judging import abandoned, shown
-from checkrein.protocols.postgres.requests import Requests, answers_rows, local_setting, must_hold
+from checkrein.protocols.postgres.refusing import answers_rows, local_setting, must_hold
+from checkrein.protocols.postgres.requests import Requests
 
 
 class Queries:
