@@ -255,7 +255,7 @@ def launch(gateway: Gateway, env: Mapping[str, str] | None = None) -> None:
     )
     serving = threading.Event()
     threading.Thread(target=_follow, args=(gateway, gateway.process, serving), daemon=True).start()
-    if not serving.wait(START_SECONDS) or gateway.process.poll() is not None:
+    if not serving.wait(START_SECONDS) or '"serving"' not in gateway.log:
         gateway.process.kill()
         raise RuntimeError(f"the gateway did not start:\n{gateway.log}")
 
