@@ -1,6 +1,7 @@
 """The PostgreSQL session: the client's and the target's bytes in, steps out (frontend/backend protocol 3.0).
 
-All transitions are in transitions.py. Bytes of a client message that must wait for the target stay in `State.inbox` and are tried again.
+All transitions are in transitions.py. Bytes of a client message that must wait for the target stay in
+`State.inbox` and are tried again.
 """
 
 from __future__ import annotations
