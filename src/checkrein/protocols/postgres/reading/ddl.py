@@ -6,13 +6,13 @@ speaks of that object.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
 from checkrein.protocols.postgres.reading import ranges, roles
-from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name
+from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
@@ -58,6 +58,10 @@ _REDEFINING: Final = frozenset(
     {"AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize", "AT_AddInherit", "AT_DropInherit",
      "AT_AlterColumnType", "AT_AddOf", "AT_DropOf"}
 )  # fmt: skip
+_OF_TABLES: Final = frozenset(
+    {"OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT"}
+)
+"""Parts of a table: what is done to them is done to it."""
 _KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnRef", "A_ArrayExpr"})
 
 
@@ -74,10 +78,47 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         )
     if kind == "ViewStmt" and node.get("replace"):
         guard = doors.MASKED_DDL
+    if "schemaElts" in node:
+        reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
+    _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
     return _ddl()
+
+
+def _named_beside(reader: Reader, kind: str, node: Node, names: list[str]) -> None:
+    """Note other relations that a definition names: parents become altered, for what is stored in the child is
+    theirs as well; those of LIKE, REFERENCES and statistics are read."""
+    for item in node.get("inhRelations", []):
+        parent = relation_of(reader, item.get("RangeVar", {}))
+        reader.relations[parent.oid] = parent
+        reader.effect(
+            Effect(verb="alter", object=relation_name(parent), kind=relation_kind(parent), guard=doors.MASKED_DDL)
+        )
+    beside = [node[key] for key in ("tableElts", "constraints", "relations", "constrrel") if key in node]
+    beside += (
+        [item.get("AlterTableCmd", {}).get("def", {}) for item in node.get("cmds", [])]
+        if kind == "AlterTableStmt"
+        else []
+    )
+    for inner in _relations_in(beside):
+        if not names or _object_of(reader, inner) != names[0]:
+            ranges.table_source(reader, relation_of(reader, inner))
+
+
+def _relations_in(node: Any) -> Iterator[Node]:
+    """Find relations named in table elements, outside queries and expressions."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _relations_in(item)
+    elif isinstance(node, dict):
+        if "relname" in node:
+            yield node
+            return
+        for key, inner in node.items():
+            if key not in ("SelectStmt", "raw_expr", "raw_default", "PartitionCmd"):
+                yield from _relations_in(inner)
 
 
 def _ddl() -> Part:
@@ -103,12 +144,20 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
             names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
             wrapped: Node = inner.get("TypeName", {})
             names = names or strings_of(wrapped.get("names"))
+        if str(node.get("objtype", "")) in _OF_TABLES and len(names) > 1:
+            return [_part_of_table(reader, names)]
         if any(names):
             return [_qualified(reader, names)]
     for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
         if isinstance(node.get(field), str):
             return [full_name(node[field])]
     return []
+
+
+def _part_of_table(reader: Reader, names: list[str]) -> str:
+    """Return the table of a column, trigger, rule, policy or constraint that is named behind its table."""
+    table = names[:-1]
+    return _object_of(reader, {"schemaname": table[-2] if len(table) > 1 else "", "relname": table[-1]})
 
 
 def _qualified(reader: Reader, names: list[str]) -> str:
@@ -210,6 +259,9 @@ def drop(reader: Reader, node: Node) -> Part:
         if what in ("table", "view", "matview", "sequence"):
             schema = names[-2] if len(names) > 1 else ""
             name = _object_of(reader, {"schemaname": schema, "relname": names[-1]})
+        elif str(node.get("removeType", "")) in _OF_TABLES and len(names) > 1:
+            name = _part_of_table(reader, names)
+            reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
         else:
             name = full_name(names[0]) if what == "schema" else _qualified(reader, names)
         reader.effect(Effect(verb="drop", object=name, kind=what))
