@@ -1,7 +1,7 @@
 """Per-column functions fixed once per result set: what a protocol's answers are masked by.
 
-`masking/` builds plans, `protocols/*/answers.py` applies them. A mask function takes one value's text form (UTF-8 bytes,
-as the protocol's text format shows it) and returns its masked text form, or None for NULL.
+`masking/` builds plans, `protocols/*/answers.py` applies them. A mask function takes one value's text form (UTF-8
+bytes, as the protocol's text format shows it) and returns its masked text form, or None for NULL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ColumnInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ColumnPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one column owes. `mask` is applied to every value that is not NULL; `scan` hands the column to the scanner."""
+    """What one column owes. `mask` is applied to every value but NULL; `scan` hands the column to the scanner."""
 
     mask: MaskFunction | None = None
     scan: bool = False
@@ -49,8 +49,8 @@ class Scanner(Protocol):
     def rewrite(self, value: bytes, column: str, kind: str, counts: dict[str, int]) -> bytes | None:
         """Return one value (UTF-8 text form, of neutral kind `kind`) with what was found masked.
 
-        Counts findings by detector in `counts`. `column` gives context to detectors with `near`. Returns the same object
-        when nothing was found, and None when the value must become NULL. JSON is read at any depth on decoded strings.
+        Counts findings by detector in `counts`. `column` gives context to detectors with `near`. Returns the same
+        object when nothing was found, and None when the value must become NULL. JSON is read at any depth on decoded strings.
         """
 
 

@@ -16,7 +16,7 @@ from checkrein.core.steps import Steps
 
 
 class Killed(msgspec.Struct, frozen=True):
-    """The session must end now; `reason` is told to the client natively. `code` is killed, expired, revoked or shutdown."""
+    """The session must end now; `reason` is told natively. `code` is killed, expired, revoked or shutdown."""
 
     reason: str
     code: str = "killed"

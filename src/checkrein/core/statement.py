@@ -64,7 +64,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A column used in a place from which its value could be inferred (WHERE, ORDER BY, an aggregate, a write's input)."""
+    """A column used where its value could be inferred (WHERE, ORDER BY, an aggregate, a write's input)."""
 
     origin: Origin
     place: str
@@ -86,7 +86,7 @@ class Relation(msgspec.Struct, frozen=True):
 
 
 class Literal(msgspec.Struct, frozen=True):
-    """A constant of the text (byte offsets `start`..`end` of its UTF-8) and the columns it is compared with or written to.
+    """A constant of the text (byte offsets of its UTF-8) and the columns it is compared with or written to.
 
     `password` is True for a constant that is a credential whatever it stands beside. The journal keeps a keyed digest
     of those that belong to a masked column, and of passwords.

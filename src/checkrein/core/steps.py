@@ -91,7 +91,7 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Offload(msgspec.Struct, frozen=True):
-    """Run a pure, picklable function in the killable worker. Answer: its result, or Unavailable on time-out or crash."""
+    """Run a pure, picklable function in the killable worker. Answer: its result, or Unavailable."""
 
     function: str  # "module:name"
     argument: Any

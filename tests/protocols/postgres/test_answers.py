@@ -12,7 +12,8 @@ from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import frame, run_of
 from checkrein.core.maskplan import ColumnPlan, MaskPlan
 from checkrein.core.side import Side
-from checkrein.protocols.postgres.answers import RowColumn, RowMasker, parse_row_description, sample_rows
+from checkrein.protocols.postgres.answers import RowMasker, parse_row_description, sample_rows
+from checkrein.protocols.postgres.messages import RowColumn
 from tests.protocols.postgres.wire import DATA, Numbers, cells, data_row, read_rows, types_of
 from tests.support.postgres import Database
 

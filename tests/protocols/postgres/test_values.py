@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from checkrein.core.statement import Origin, Output, Statement
-from checkrein.protocols.postgres.values import RowColumn, codec_of, column_infos, kind_of
+from checkrein.protocols.postgres.messages import RowColumn
+from checkrein.protocols.postgres.values import codec_of, column_infos, kind_of
 from tests.protocols.postgres.wire import cells, types_of
 from tests.support.postgres import Database
 

@@ -152,13 +152,15 @@ def things_to_try(folder: Path, url: str, psql: str, tokens: dict[str, str]) -> 
         },
         {
             "what": "an approval: the UPDATE waits until a person of the on-call group says yes, then runs",
-            "run": f"{support} \"UPDATE orders SET status = 'done' WHERE id = 4\" & {anna} approvals approve {pending}; wait",
+            "run": f"{support} \"UPDATE orders SET status = 'done' WHERE id = 4\" & "
+            f"{anna} approvals approve {pending}; wait",
             "expect": "UPDATE 1",
         },
         {
             "what": "a policy edited live: report-bot may read orders from now on",
-            "run": f"sed -i 's/touches: .reporting.revenue[^]]*./touches: [reporting.revenue, public.orders]/' {policy}; "
-            f'for i in 1 2 3 4 5 6 7 8 9 10; do {report} "SELECT count(*) AS orders_seen FROM orders" 2>/dev/null && break; sleep 0.3; done',
+            "run": f"sed -i 's/touches: .reporting.revenue[^]]*./touches: [reporting.revenue, public.orders]/' "
+            f"{policy}; for i in 1 2 3 4 5 6 7 8 9 10; do "
+            f'{report} "SELECT count(*) AS orders_seen FROM orders" 2>/dev/null && break; sleep 0.3; done',
             "expect": "orders_seen",
         },
         {

@@ -16,7 +16,8 @@ from checkrein.core.limits import MASK_MEMO, MASK_MEMO_BYTES, ROW_COLUMNS
 from checkrein.core.maskplan import MaskFunction, MaskPlan
 from checkrein.core.side import Side
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
-from checkrein.protocols.postgres.values import RowColumn, Types, base_type, codec_of, column_infos, is_text
+from checkrein.protocols.postgres.messages import RowColumn
+from checkrein.protocols.postgres.values import Types, base_type, codec_of, column_infos, is_text
 
 __all__ = ["RowColumn", "RowMasker", "column_infos", "parse_row_description", "sample_rows"]
 

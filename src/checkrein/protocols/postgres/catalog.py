@@ -10,7 +10,7 @@ import msgspec
 
 
 class CatalogColumn(msgspec.Struct, frozen=True, gc=False):
-    """One column of a relation (pg_attribute); `number` is attnum, `type_oid` atttypid, `typmod` atttypmod (-2: not loaded)."""
+    """One column of a relation (pg_attribute): attnum, atttypid, atttypmod (-2: not loaded)."""
 
     name: str
     number: int
@@ -55,8 +55,8 @@ class CatalogRelation(msgspec.Struct, frozen=True):
 class CatalogFunction(msgspec.Struct, frozen=True, gc=False):
     """One function (pg_proc): `kind` is prokind (f, p, a, w); `extension` names its owner extension or is empty.
 
-    `outputs` are the names of its OUT, INOUT and TABLE arguments in order, empty when it has none; `defaults` counts the
-    trailing arguments that may be left out (pronargdefaults); `arguments` are the input ones (proargtypes).
+    `outputs` are the names of its OUT, INOUT and TABLE arguments in order, empty when it has none; `defaults` counts
+    the trailing arguments that may be left out (pronargdefaults); `arguments` are the input ones (proargtypes).
     """
 
     oid: int

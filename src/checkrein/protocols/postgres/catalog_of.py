@@ -5,6 +5,7 @@ where none is marked, a first column called `id` does. A column without a type h
 ordinary comparisons with constants find their operators.
 """
 
+# not compiled: runs seldom
 from __future__ import annotations
 
 import re

@@ -7,6 +7,7 @@ then shows as another version at the next poll. Source: PostgreSQL manual, chapt
 
 # ruff: noqa: S608 - the queries are put together of constants of this module alone
 
+# not compiled: runs seldom
 from __future__ import annotations
 
 from collections import defaultdict

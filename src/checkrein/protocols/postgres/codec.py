@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame, int32_at
 from checkrein.core.side import Side
+from checkrein.protocols.postgres.messages import Bind, Parse
 
 SYNC: Final = frame(b"S", b"")
 FLUSH: Final = frame(b"H", b"")
@@ -22,23 +21,6 @@ FAILING_QUERY: Final = frame(b"Q", b")\0")
 """A fixed syntax error: it fails before the server looks at anything, in every state and encoding."""
 
 NULL: Final = -1
-
-
-class Parse(msgspec.Struct, frozen=True, gc=False):
-    """A Parse message: statement name, text as sent, type oids of the parameters (0: unspecified)."""
-
-    name: bytes
-    text: bytes
-    types: tuple[int, ...]
-
-
-class Bind(msgspec.Struct, frozen=True, gc=False):
-    """A Bind: `values` are raw, None for NULL; `formats` has 0, 1 or as many entries as values (0 text, 1 binary)."""
-
-    portal: bytes
-    statement: bytes
-    formats: tuple[int, ...]
-    values: tuple[bytes | None, ...]
 
 
 def malformed(what: str) -> ProtocolError:

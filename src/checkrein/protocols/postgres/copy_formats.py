@@ -11,7 +11,8 @@ from checkrein.core.maskplan import MaskPlan
 from checkrein.protocols.postgres.answers import carefully
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
 from checkrein.protocols.postgres.copy_rows import rows_of
-from checkrein.protocols.postgres.values import RowColumn, Types, kind_of
+from checkrein.protocols.postgres.messages import RowColumn
+from checkrein.protocols.postgres.values import Types, kind_of
 
 _Row = list[bytes]
 

@@ -8,9 +8,9 @@ from checkrein.protocols.postgres.acts import Act
 from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.catalog import CatalogSnapshot
 from checkrein.protocols.postgres.exchange import Result
+from checkrein.protocols.postgres.messages import RowColumn
 from checkrein.protocols.postgres.startup import encoding_of
 from checkrein.protocols.postgres.state import State
-from checkrein.protocols.postgres.values import RowColumn
 
 
 def copied_columns(catalog: CatalogSnapshot | None, act: Act) -> tuple[RowColumn, ...] | None:

@@ -4,6 +4,7 @@ A guardrail holds whatever rules say, unless an admin marked the target `unguard
 ask rule names what is behind it without a wildcard.
 """
 
+# not compiled: data
 from __future__ import annotations
 
 from typing import Final

@@ -5,6 +5,7 @@ The client's start-up goes on with user and database replaced by profile and tar
 Source: PostgreSQL manual, 55.2.1 Start-up, 55.7 Message Formats.
 """
 
+# not compiled: runs in a command
 from __future__ import annotations
 
 import struct

@@ -1,5 +1,6 @@
 """Both logins: us as server to the client, us as client to the target. Sans-IO."""
 
+# not compiled: runs once a login; raises with `from None`, which keeps its context once compiled
 from __future__ import annotations
 
 import hashlib

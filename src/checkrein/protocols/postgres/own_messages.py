@@ -5,6 +5,7 @@ and never in a failed block (a hidden simple Query would destroy the client's un
 are made to fail, so that the transaction's state is the server's own.
 """
 
+# not compiled: data
 from __future__ import annotations
 
 from typing import Final

@@ -4,6 +4,7 @@
 the GIL. Sizes are the caller's to bound (core.limits): the library crashes on tens of thousands of chained operators.
 """
 
+# not compiled: ctypes
 from __future__ import annotations
 
 import ctypes

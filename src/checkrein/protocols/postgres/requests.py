@@ -35,6 +35,7 @@ from checkrein.protocols.postgres.exchange import (
 )
 from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging, abandoned, with_parameters
+from checkrein.protocols.postgres.messages import Parse
 from checkrein.protocols.postgres.refusing import Refusing, answers_rows, local_setting, must_hold, unsure
 from checkrein.protocols.postgres.state import State
 
@@ -105,7 +106,7 @@ class Requests(Refusing):
         """Whether something under way may change what EXECUTE and FETCH mean."""
         return any(entry.kind == EXECUTE or entry.results for entry in self.state.queue)
 
-    def _prepare(self, data: bytes, message: codec.Parse, text: str, reading: Reading, decision: Decision) -> None:
+    def _prepare(self, data: bytes, message: Parse, text: str, reading: Reading, decision: Decision) -> None:
         state = self.state
         prepared = Prepared(text, reading, decision, message.types, state.segment)
         prepared.version = f"{state.version}"

@@ -1,5 +1,6 @@
 """SCRAM-SHA-256 towards a target (RFC 5802, RFC 7677; PostgreSQL manual, "SASL Authentication")."""
 
+# not compiled: runs once a login; raises with `from None`, which keeps its context once compiled
 from __future__ import annotations
 
 from typing import Final

@@ -4,6 +4,7 @@ It logs in as the profile does, makes sure that a server answers (no pooler), em
 question at a time. All statements are the gateway's own constants, sent as simple queries.
 """
 
+# not compiled: runs seldom; raises with `from None`, which keeps its context once compiled
 from __future__ import annotations
 
 from typing import Any, Final

@@ -4,6 +4,7 @@ It lets a group read each schema's tables, asks for writes, and masks columns wh
 sensitive. It is a start to be edited: names of columns prove nothing.
 """
 
+# not compiled: runs seldom
 from __future__ import annotations
 
 import json

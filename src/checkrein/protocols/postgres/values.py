@@ -18,6 +18,7 @@ import msgspec
 from checkrein.core.maskplan import ColumnInfo
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.catalog import CatalogType
+from checkrein.protocols.postgres.messages import RowColumn
 from checkrein.protocols.postgres.values_time import (
     date_text,
     pack_date,
@@ -87,18 +88,6 @@ def kind_of(oid: int, types: Types) -> str:
     if found is not None and found.kind == "c":
         return "composite"
     return "text" if is_text(oid, types) else "other"
-
-
-class RowColumn(msgspec.Struct, frozen=True, gc=False):
-    """One field of a RowDescription; `format` is 0 for text, 1 for binary."""
-
-    name: str
-    table: int
-    number: int
-    type_oid: int
-    size: int
-    modifier: int
-    format: int
 
 
 def column_infos(columns: tuple[RowColumn, ...], statement: Statement, types: Types) -> tuple[ColumnInfo, ...]:

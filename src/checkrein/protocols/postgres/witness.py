@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checkrein.core.statement import Statement
-from checkrein.protocols.postgres.values import RowColumn
+from checkrein.protocols.postgres.messages import RowColumn
 
 
 def disagreement(columns: tuple[RowColumn, ...] | None, statement: Statement) -> str:
