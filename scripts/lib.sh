@@ -35,11 +35,11 @@ make_venv() {
   [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return 0
   find_python >/dev/null || apt_install python3 python3-venv || true
   local python
-  python="$(find_python)" || die "Python 3.11 or newer is needed"
+  python="$(find_python)" || die "Python 3.11 or newer is needed (Debian 12, Ubuntu 24.04 or newer: apt install python3 python3-venv)"
   rm -rf "$VENV"
   if ! "$python" -m venv "$VENV" 2>/dev/null; then
     rm -rf "$VENV"
-    apt_install python3-venv || die "python3-venv is needed"
+    apt_install python3-venv || die "python3-venv is needed: apt install python3-venv"
     "$python" -m venv "$VENV"
   fi
 }
@@ -57,11 +57,16 @@ install_locked() {
   printf '%s' "$now" >"$stamp"
 }
 
+# A digest of what would be installed of this checkout.
+checkout_digest() {
+  (cd "$ROOT" && find src setup.py pyproject.toml -type f ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | sort -z |
+    xargs -0 sha256sum | sha256sum)
+}
+
 # Install this checkout, compiled where a C compiler is, unless it is installed as it stands.
 install_checkout() {
   local stamp="$VENV/.checkout" now
-  now="$(cd "$ROOT" && find src setup.py pyproject.toml -type f ! -name '*.pyc' ! -path '*.egg-info/*' -print0 | sort -z |
-    xargs -0 sha256sum | sha256sum)${CHECKREIN_PURE:-}"
+  now="$(checkout_digest)${CHECKREIN_PURE:-}"
   [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
   say "building and installing this checkout"
   rm -rf "$ROOT/build"
@@ -77,4 +82,24 @@ prepare() {
   install_locked "$1"
   install_checkout
   "$VENV/bin/checkrein" version >&2
+}
+
+# prepare_pure: the quick way, for trying things: run-time dependencies only, nothing compiled. What prepare made is kept.
+prepare_pure() {
+  make_venv
+  local locked installed now
+  locked="$(cat "$VENV/.locked" 2>/dev/null || true)"
+  [ -n "$locked" ] && [ "$locked" = "$(digest "$ROOT/requirements/dev.lock")" ] || install_locked "$ROOT/requirements/all.lock"
+  installed="$(cat "$VENV/.checkout" 2>/dev/null || true)"
+  now="$(checkout_digest)"
+  [ "$installed" = "$now" ] || [ "$installed" = "${now}1" ] && return 0
+  install_build_tool
+  CHECKREIN_PURE=1 install_checkout
+}
+
+# The one package that building a pure wheel needs, at its pinned version.
+install_build_tool() {
+  local list="$VENV/.build-tool"
+  awk '/^[a-z]/ { on = /^setuptools==/ } on' "$ROOT/requirements/dev.lock" >"$list"
+  "$VENV/bin/python" -m pip install -q --require-hashes -r "$list" </dev/null
 }

