@@ -1,5 +1,7 @@
 """PG-A: texts of which each hides a forbidden effect from a reader of SQL, driven through a real gateway."""
 
+# ruff: noqa: RUF001 - characters that look like others are the point here
+
 from __future__ import annotations
 
 from tests.bypass.attack import World
