@@ -145,7 +145,7 @@ class PostgresSession:
         state.working = True
         try:
             yield from self._resume()
-            while state.phase == "ready" and state.paused is None and state.copy_wait is None:
+            while self._free():
                 start = state.at
                 size = frame_size(state.inbox, start, MESSAGE_BYTES, Side.CLIENT)
                 if not size or len(state.inbox) - start < size:
@@ -161,6 +161,11 @@ class PostgresSession:
             if state.at:
                 state.inbox = state.inbox[state.at :]
                 state.at = 0
+
+    def _free(self) -> bool:
+        """Whether the next message may be looked at. A call, so that no check of a loop is taken to hold after it."""
+        state = self.state
+        return state.phase == "ready" and state.paused is None and state.copy_wait is None
 
     def _handle(self, start: int, size: int) -> Steps[bool]:
         state = self.state
