@@ -10,7 +10,7 @@ from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.errors import error_response
-from checkrein.protocols.postgres.exchange import REFUSED, REFUSED_QUERY, Entry, Result
+from checkrein.protocols.postgres.exchange import QUERY, REFUSED, REFUSED_QUERY, Entry, Result
 from checkrein.protocols.postgres.judging import shown
 from checkrein.protocols.postgres.state import State
 
@@ -61,6 +61,19 @@ def must_hold(result: Result) -> bool:
     if duties.rows_changed is not None and act.data_modifying:
         return True
     return duties.owed and answers_rows(act) and act.data_modifying
+
+
+def let_go(state: State) -> None:
+    """At a Flush: held answers of Executes go out before their commit, as the client waits for them and may not Sync.
+
+    They are masked all the same. What a Query holds ends by itself and stays held.
+    """
+    if any(entry.kind == QUERY for entry in state.queue):
+        return
+    for entry in state.queue:
+        if entry.code == "hold":
+            entry.code = ""
+    state.release()
 
 
 def local_setting(reading: Reading) -> bytes:

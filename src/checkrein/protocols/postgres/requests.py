@@ -36,7 +36,7 @@ from checkrein.protocols.postgres.exchange import (
 from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging, abandoned, with_parameters
 from checkrein.protocols.postgres.messages import Parse
-from checkrein.protocols.postgres.refusing import Refusing, answers_rows, local_setting, must_hold, unsure
+from checkrein.protocols.postgres.refusing import Refusing, answers_rows, let_go, local_setting, must_hold, unsure
 from checkrein.protocols.postgres.state import State
 
 LOCAL_PARSED: Final = frame(b"1", b"")
@@ -378,6 +378,7 @@ class Requests(Refusing):
         """Flush passes; what is held until the commit is let go by it, as the client asks for answers before that."""
         if len(data) != 5:
             raise codec.malformed("Flush")
+        let_go(self.state)
         self.state.forward(data, own.FLUSH)
         return True
         yield Close(Side.CLIENT, "")

@@ -81,6 +81,17 @@ class State:
         else:
             self._client.append(data)
 
+    def release(self) -> None:
+        """What was held may be seen now."""
+        held = self.held
+        if held is None:
+            return
+        self.held = None
+        self.held_rows = -1
+        self.held_bytes = 0
+        for piece in held:
+            self.answer(piece)
+
     @property
     def output(self) -> bool:
         """Whether something waits to be sent."""

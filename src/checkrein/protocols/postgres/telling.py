@@ -68,18 +68,6 @@ class Telling:
             outcome=outcome or ("error" if error else "done"),
         )
 
-    def release(self) -> None:
-        """What was held may be seen now."""
-        state = self.state
-        held = state.held
-        if held is None:
-            return
-        state.held = None
-        state.held_rows = -1
-        state.held_bytes = 0
-        for piece in held:
-            state.answer(piece)
-
     def drop_held(self) -> None:
         """An error ended what was held: its rows were never so."""
         state = self.state
@@ -220,7 +208,7 @@ class Telling:
         if head.collect is not None:
             head.collect.done = True
         if not head.hidden:
-            self.release()
+            state.release()
             state.answer(data)
         return
         yield Scrub(None, ())
