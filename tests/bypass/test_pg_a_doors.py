@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from checkrein.core.framing import frame
-from tests.bypass.attack import SECRET, SYNC, World, extended, query
+from tests.bypass.attack import SECRET, SYNC, World, bind, describe, execute, extended, parse, query
 
 
 def test_pg_a07_standard_conforming_strings(world: World) -> None:
@@ -238,8 +238,6 @@ def test_pg_a17_function_call(world: World) -> None:
 
 def test_pg_a18_values_in_bind(world: World) -> None:
     """A rule on parameters sees what Bind carries, in text and in binary, each time."""
-    from tests.bypass.attack import bind, describe, execute, parse
-
     with world.raw() as raw, world.unchanged():
         assert raw.ask(parse(b"s", b"SELECT name FROM open_items WHERE name = $1") + SYNC) == "1 ZI"
         for values, binary in (((b"odin",), False), ((b"x odin y",), True)):
@@ -252,11 +250,17 @@ def test_pg_a18_values_in_bind(world: World) -> None:
             )
             == "2 2 D C E42501 ZI"
         )
-        for types, value in (((25,), b"odin"), ((1043,), b"odin"), ((17,), b"\\x6f64696e"), ((17,), b"odin")):
-            sent = parse(b"", b"SELECT name FROM open_items WHERE name = $1::text", types)
-            assert "E42501 ZI" in raw.ask(
-                sent + bind(values=(value,), binary=types == (17,) and value == b"odin") + execute() + SYNC
+        for types, binary in (((25,), False), ((1043,), True), ((), True), ((0,), True), ((705,), True)):
+            sent = parse(b"", b"SELECT name FROM open_items WHERE name = $1", types) + bind(
+                values=(b"odin",), binary=binary
             )
+            assert raw.ask(sent + execute() + SYNC) == "1 2 E42501 ZI"
+        assert (
+            raw.ask(parse(b"t", b"SELECT name FROM open_items WHERE name = $1") + describe(b"S", b"t") + SYNC)
+            == "1 t T ZI"
+        )
+        assert raw.ask(bind(b"", b"t", (b"item 1",), True) + execute() + SYNC) == "2 D C ZI"
+        assert raw.ask(bind(b"", b"t", (b"odin",), True) + execute() + SYNC) == "2 E42501 ZI"
     with world.connect() as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT name FROM open_items WHERE name = %s", ["odin"])

@@ -118,7 +118,7 @@ def test_pg_a11_names_that_shadow(world: World) -> None:
         "WITH secret_keys AS (SELECT 1 AS id) UPDATE secret_keys SET key = '' WHERE id = 1",
         "WITH x AS (SELECT 1), y AS (SELECT key FROM secret_keys) SELECT * FROM y AS x",
         "SELECT (SELECT key FROM secret_keys LIMIT 1) FROM (VALUES (1)) AS secret_keys",
-        "WITH RECURSIVE x AS (SELECT id FROM open_items UNION SELECT s.id FROM secret_keys s JOIN x USING (id)) TABLE x",
+        "WITH RECURSIVE x AS (SELECT id FROM open_items UNION SELECT s.id FROM secret_keys s, x) TABLE x",
         "WITH x AS (WITH secret_keys AS (SELECT 1) SELECT 1) SELECT key FROM secret_keys",
     )
     world.must_allow(

@@ -103,6 +103,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     `complete` is False when reading conceded, with `conceded` saying why; effects are then a lower bound.
     `parameters` is None while they are not known (at Parse), else text values, None for NULL.
+    `parameters_read` is False where some are shown in a form that is not what the target takes them for (a binary value
+    of a type that is not known): a rule that looks at parameters then errs.
     `outputs` is None when the request answers no rows or they cannot be predicted (`opaque_rows` tells which).
     `literals` are constants that stand beside columns, `parameter_origins` the same for parameters (by 0-based index).
     `identity` is what an approval binds to beyond text and parameters: resolved names with object ids.
@@ -116,6 +118,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
     conceded: str = ""
     parameters: tuple[str | None, ...] | None = ()
+    parameters_read: bool = True
     outputs: tuple[Output, ...] | None = None
     opaque_rows: bool = False
     uses: tuple[Use, ...] = ()

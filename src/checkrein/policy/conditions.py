@@ -169,7 +169,7 @@ def statement_data(facts: FactRecord, fixed: dict[str, Any]) -> dict[str, Any]:
     }
     if statement.bounded_keys is not None:
         data["statement.bounded_keys"] = statement.bounded_keys
-    if statement.parameters is not None:
+    if statement.parameters is not None and statement.parameters_read:
         data["statement.parameters"] = list(statement.parameters)
     data["now"] = datetime.datetime.fromtimestamp(facts.now, datetime.UTC)
     data["session.opened_at"] = datetime.datetime.fromtimestamp(session.opened_at, datetime.UTC)

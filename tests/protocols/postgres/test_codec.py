@@ -31,10 +31,3 @@ def test_garbage_is_refused_or_read_whole(data: bytes) -> None:
             continue
         with pytest.raises(ProtocolError):
             read(data + b"\0x")
-
-
-def test_parameters_as_text() -> None:
-    """Text as sent, known binary types decoded, others as hex, NULL as None."""
-    bind = codec.Bind(b"", b"", (1,), (b"\xff\xff\xff\xff", None, b"ab", b"\1"))
-    assert codec.parameter_texts(bind, (23, 23, 25, 16), "utf-8") == ("-1", None, "ab", "true")
-    assert codec.parameter_texts(codec.Bind(b"", b"", (1,), (b"\1",)), (), "utf-8") == ("\\x01",)

@@ -160,33 +160,3 @@ def tag_count(tag: str) -> int | None:
     """Return the number of rows that a command tag gives, None when it gives none."""
     last = tag.rpartition(" ")[2]
     return int(last) if last.isdigit() else None
-
-
-_INTEGERS: Final = {21: 2, 23: 4, 20: 8, 26: 4}
-_TEXTS: Final = frozenset({25, 1043, 1042, 19, 114, 705})
-
-
-def parameter_text(value: bytes | None, binary: bool, oid: int, encoding: str) -> str | None:
-    """Return a parameter as text; a binary value of a type whose form is not known as `\\x` and hex digits."""
-    if value is None:
-        return None
-    if not binary or oid in _TEXTS:
-        return value.decode(encoding, "replace")
-    if _INTEGERS.get(oid) == len(value):
-        return str(int.from_bytes(value, "big", signed=oid != 26))
-    if oid == 16 and len(value) == 1:
-        return "true" if value[0] else "false"
-    if oid == 2950 and len(value) == 16:
-        digits = value.hex()
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-    return "\\x" + value.hex()
-
-
-def parameter_texts(bind: Bind, oids: tuple[int, ...], encoding: str) -> tuple[str | None, ...]:
-    """Return all parameters of a Bind as text."""
-    formats = bind.formats
-    texts = []
-    for index, value in enumerate(bind.values):
-        form = 0 if not formats else formats[0] if len(formats) == 1 else formats[index]
-        texts.append(parameter_text(value, form == 1, oids[index] if index < len(oids) else 0, encoding))
-    return tuple(texts)

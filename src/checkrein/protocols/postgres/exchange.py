@@ -99,11 +99,15 @@ class Prepared:
 
 
 class Portal:
-    """A bound portal. `asked` is the Decision of a person's yes at Bind, used up by the first Execute."""
+    """A bound portal. `asked` is the Decision of a person's yes at Bind, used up by the first Execute.
 
-    __slots__ = ("asked", "columns", "described", "parameters", "prepared", "result", "segment")
+    `read` is False where some parameter's type is not known, so that its text is not what the server takes it for.
+    """
 
-    def __init__(self, prepared: Prepared, parameters: tuple[str | None, ...], segment: int) -> None:
+    __slots__ = ("asked", "columns", "described", "parameters", "prepared", "read", "result", "segment")
+
+    def __init__(self, prepared: Prepared, parameters: tuple[str | None, ...], segment: int, read: bool = True) -> None:
+        self.read = read
         self.prepared = prepared
         self.parameters = parameters
         self.segment = segment

@@ -141,11 +141,11 @@ def abandoned(decision: Decision) -> Answered:
     return Answered(decision=decision, outcome="abandoned")
 
 
-def with_parameters(statement: Statement, parameters: tuple[str | None, ...]) -> Statement:
+def with_parameters(statement: Statement, parameters: tuple[str | None, ...], read: bool = True) -> Statement:
     """Return a statement with its parameters known."""
     if not parameters and statement.parameters == ():
         return statement
-    return msgspec.structs.replace(statement, parameters=parameters)
+    return msgspec.structs.replace(statement, parameters=parameters, parameters_read=read)
 
 
 def shown(decision: Decision) -> tuple[Refusal, str]:

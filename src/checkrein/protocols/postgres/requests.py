@@ -35,7 +35,8 @@ from checkrein.protocols.postgres.exchange import (
 )
 from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging, abandoned, with_parameters
-from checkrein.protocols.postgres.messages import Parse
+from checkrein.protocols.postgres.messages import Bind, Parse
+from checkrein.protocols.postgres.parameters import read_parameters
 from checkrein.protocols.postgres.refusing import Refusing, answers_rows, let_go, local_setting, must_hold, unsure
 from checkrein.protocols.postgres.state import State
 
@@ -151,8 +152,7 @@ class Requests(Refusing):
             prepared.decision.pending and prepared.segment >= 0 and not state.dirty
         ):
             return False
-        parameters = codec.parameter_texts(message, prepared.types, state.encoding) if message.values else ()
-        portal = Portal(prepared, parameters, state.segment)
+        portal = self._portal(prepared, message)
         if prepared.reading.act.setting_class == "local":
             state.keep(False, message.portal, portal)
             portal.segment = -1
@@ -168,9 +168,10 @@ class Requests(Refusing):
         state.dirty = True
         return True
 
-    def _unconfirmed(self, prepared: Prepared) -> bool:
-        """What may be asked was prepared in an exchange of its own, whose end must be known before anyone is asked."""
-        return prepared.decision.pending and prepared.segment >= 0 and not self.state.dirty
+    def _portal(self, prepared: Prepared, message: Bind) -> Portal:
+        types = self.state.catalog.types if self.state.catalog else {}
+        texts, read = read_parameters(message, prepared.types, self.state.encoding, types)
+        return Portal(prepared, texts, self.state.segment, read)
 
     def _from_sql(self, name: bytes) -> Steps[Prepared | None]:
         """A statement of SQL-level PREPARE used by its name; refused natively when nothing of that name is known."""
@@ -197,12 +198,12 @@ class Requests(Refusing):
             state.forward(codec.FLUSH, own.OWN_FLUSH)
         yield from state.flush()
         prepared = portal.prepared
-        statement = with_parameters(prepared.reading.statement, portal.parameters)
+        statement = with_parameters(prepared.reading.statement, portal.parameters, portal.read)
         decision = yield from self.judging.decide(statement, True)
         if decision.refusal is None and decision.waited:
             readings = yield from self.judging.read(prepared.text, state.names_dirty)
             prepared.reading = readings[0]
-            statement = with_parameters(readings[0].statement, portal.parameters)
+            statement = with_parameters(readings[0].statement, portal.parameters, portal.read)
             decision = yield from self.judging.decide(statement, True, decision)
         if decision.refusal is not None:
             self.refuse_decided(decision)
@@ -295,7 +296,7 @@ class Requests(Refusing):
             readings = yield from self.judging.read(prepared.text, state.names_dirty)
             prepared.reading = readings[0]
             prepared.version = version
-        statement = with_parameters(prepared.reading.statement, portal.parameters)
+        statement = with_parameters(prepared.reading.statement, portal.parameters, portal.read)
         asked = portal.asked
         if asked is not None:
             portal.asked = None
