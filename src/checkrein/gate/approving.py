@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,20 @@ def question(facts: FactRecord, verdict: Verdict, shown: str, parameters: tuple[
         touches=touches(facts.statement),
         terms=verdict.asks,
     )
+
+
+def asked_fields(asked: Question, settled: Settled) -> dict[str, Any]:
+    """Return what the journal says of a question: the story is whole even when nobody ever answers it."""
+    return {
+        "approval": settled.id,
+        "statement": asked.statement,
+        "parameters": asked.parameters,
+        "verbs": asked.verbs,
+        "touches": asked.touches,
+        "policy": asked.terms[0].policy,
+        "rule": asked.terms[0].rule,
+        "rules": [terms.rule for terms in asked.terms],
+    }
 
 
 def hold_of(verdict: Verdict) -> float:

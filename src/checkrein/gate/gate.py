@@ -34,7 +34,7 @@ from checkrein.core.steps import (
 )
 from checkrein.core.target import Profile, Target
 from checkrein.core.verdict import DENY, Decision, Obligations, Refusal, Verdict
-from checkrein.gate.approving import binding, hold_of, question, refusal_of, waiting_text
+from checkrein.gate.approving import asked_fields, binding, hold_of, question, refusal_of, waiting_text
 from checkrein.gate.deciding import Judge, must_ask, refusal_for
 from checkrein.gate.ports import Await, Consume, Gateway, Question, SessionJournal, Settled
 
@@ -305,7 +305,7 @@ class Gate:
         settled: Settled = yield Ask(asked)
         waited = settled.state == "pending"
         if waited:
-            settled = yield from self._wait(settled, judged.verdict)
+            settled = yield from self._wait(settled, asked, judged.verdict)
         refusal = None if settled.state == "approved" else refusal_of(judged.verdict, settled)
         if refusal is None:
             judged, refusal = self._judged_again(asked, statement, judged, settled)
@@ -324,9 +324,9 @@ class Gate:
         shown = None if parameters is None else tuple(parameters)
         return question(self._judge.facts(statement, now), verdict, text, shown)
 
-    def _wait(self, settled: Settled, verdict: Verdict) -> Steps[Settled]:
+    def _wait(self, settled: Settled, asked: Question, verdict: Verdict) -> Steps[Settled]:
         assert self._journal is not None
-        self._journal.append(events.APPROVAL_ASKED, {"approval": settled.id, "rules": [t.rule for t in verdict.asks]})
+        self._journal.append(events.APPROVAL_ASKED, asked_fields(asked, settled))
         yield from self._flush([], [self._session.notice(waiting_text(verdict, settled))])
         self._parked = settled.id
         answered = False
@@ -335,7 +335,9 @@ class Gate:
             answered = True
         finally:
             if not answered:
-                self._gateway.desk.withdraw(self._parked, "the asker went away")
+                gone = Settled(settled.id, "withdrawn", reason="the asker went away")
+                self._gateway.desk.withdraw(settled.id, gone.reason)
+                self._note_settled(gone, refusal_of(verdict, gone))
             self._parked = ""
         return settled
 
@@ -356,7 +358,8 @@ class Gate:
 
     def _note_settled(self, settled: Settled, refusal: Refusal | None) -> None:
         assert self._journal is not None
-        kind = events.APPROVAL_USED if refusal is None else events.APPROVAL_ANSWERED
+        other = events.APPROVAL_WITHDRAWN if settled.state == "withdrawn" else events.APPROVAL_ANSWERED
+        kind = events.APPROVAL_USED if refusal is None else other
         fields = {
             "approval": settled.id,
             "state": settled.state,

@@ -58,15 +58,23 @@ async def deny(request: Request, person: Caller, id: str, body: Answer) -> dict[
 
 
 async def _answer(request: Request, person: Principal, id: str, approve: bool, note: str) -> dict[str, Any]:
-    may(person, "approvals.answer")
     try:
+        may(person, "approvals.answer")
         answered = await _control(request).approvals.answer(id, person, approve, note)
     except LookupError as error:
-        raise HTTPException(404, {"reason": str(error.args[0])}) from None
+        raise _refused(person, id, 404, str(error.args[0])) from None
     except PermissionError as error:
-        audit("approvals.refused", person, approval=id, reason=str(error))
-        raise HTTPException(403, {"reason": str(error)}) from None
+        raise _refused(person, id, 403, str(error)) from None
     except ValueError as error:
-        raise HTTPException(409, {"reason": str(error)}) from None
+        raise _refused(person, id, 409, str(error)) from None
+    except HTTPException as error:
+        audit("approvals.refused", person, approval=id, reason=error.detail)
+        raise
     audit("approvals.approve" if approve else "approvals.deny", person, approval=id)
     return answered
+
+
+def _refused(person: Principal, id: str, status: int, reason: str) -> HTTPException:
+    """Put a refused answer on record and return the error that says so."""
+    audit("approvals.refused", person, approval=id, reason=reason)
+    return HTTPException(status, {"reason": reason})
