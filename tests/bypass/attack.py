@@ -26,8 +26,11 @@ CREATE TABLE open_items (id int PRIMARY KEY, name text, n int NOT NULL DEFAULT 0
 INSERT INTO open_items SELECT i, 'item ' || i, i, ARRAY['a', 'b'], '{{"k": 1}}' FROM generate_series(1, 5) i;
 CREATE TABLE open_parent (id int PRIMARY KEY);
 INSERT INTO open_parent VALUES (1);
-CREATE TABLE open_child (id int PRIMARY KEY, parent int REFERENCES open_parent DEFERRABLE INITIALLY DEFERRED);
-CREATE TABLE open_queue (id serial PRIMARY KEY, what text);
+CREATE TABLE open_child (id int PRIMARY KEY, parent int REFERENCES open_parent DEFERRABLE INITIALLY DEFERRED,
+  ssn text);
+CREATE TABLE open_asked (id int PRIMARY KEY, what text);
+CREATE TABLE open_queue (what text);
+CREATE SEQUENCE open_numbers;
 CREATE TABLE secret_keys (id int PRIMARY KEY, key text, n int DEFAULT 0);
 INSERT INTO secret_keys SELECT i, '{SECRET}', i FROM generate_series(1, 3) i;
 CREATE TABLE "secret_Mixed" ("Id" int PRIMARY KEY, "Key" text);
@@ -69,6 +72,12 @@ spec:
     - {name: no-drop, deny: {verbs: [drop, truncate]}}
     - {name: bounded, deny: {verbs: [update, delete], when: "!statement.bounded"}}
     - {name: no-odin, deny: {verbs: ["*"], when: "statement.parameters.exists(p, p != null && p.contains('odin'))"}}
+    - name: ask
+      ask: {verbs: [insert, update], touches: [public.open_asked]}
+      approvers: {groups: [oncall]}
+      wait: {hold: 30s, expire: 1h}
+  masks:
+    - {columns: [public.open_child.ssn], with: redact}
 """
 """Open but for a deny list: what is read wrongly gets past this one."""
 
@@ -121,7 +130,8 @@ class World:
         """Prove that what runs inside changes nothing in the database."""
         before = self.state()
         yield
-        assert self.state() == before
+        after = self.state()
+        assert after == before, set(after) ^ set(before)
 
     def raw(self, who: str = "bot", **parameters: str) -> Raw:
         """Return a logged-in raw client."""

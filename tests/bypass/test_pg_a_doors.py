@@ -187,7 +187,7 @@ def test_pg_a17_doors(world: World) -> None:
         "DELETE FROM pg_class WHERE oid = 1",
         "SELECT pg_get_viewdef('open_view'), pg_read_file('PG_VERSION')",
         "SELECT brin_summarize_new_values('open_items')",
-        "SELECT currval('open_queue_id_seq'), setval('secret_seq', 1)",
+        "SELECT currval('open_numbers'), setval('secret_seq', 1)",
         "SELECT pg_notify('x', key) FROM secret_keys",
         "NOTIFY x, 'y'",
         "LISTEN x",

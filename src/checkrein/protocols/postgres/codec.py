@@ -21,6 +21,8 @@ FAILING_QUERY: Final = frame(b"Q", b")\0")
 """A fixed syntax error: it fails before the server looks at anything, in every state and encoding."""
 
 NULL: Final = -1
+NAME_BYTES: Final = 63
+"""What the server keeps of a statement's or portal's name (NAMEDATALEN - 1): names that differ behind are one."""
 
 
 def malformed(what: str) -> ProtocolError:
@@ -46,7 +48,7 @@ def read_parse(payload: bytes) -> Parse:
     if len(payload) != at + 4 * count:
         raise malformed("Parse")
     types = tuple([int32_at(payload, at + 4 * index) for index in range(count)]) if count else ()
-    return Parse(payload[:first], payload[first + 1 : second], types)
+    return Parse(payload[: min(first, NAME_BYTES)], payload[first + 1 : second], types)
 
 
 def read_bind(payload: bytes) -> Bind:
@@ -77,7 +79,8 @@ def read_bind(payload: bytes) -> Bind:
     _, at = _int16s(payload, at)
     if at != size or len(formats) not in (0, 1, count) or any(one > 1 for one in formats):
         raise malformed("Bind")
-    return Bind(payload[:first], payload[first + 1 : second], formats, tuple(values))
+    statement = payload[first + 1 : min(second, first + 1 + NAME_BYTES)]
+    return Bind(payload[: min(first, NAME_BYTES)], statement, formats, tuple(values))
 
 
 def _int16s(payload: bytes, at: int) -> tuple[tuple[int, ...], int]:
@@ -97,7 +100,7 @@ def read_named(payload: bytes, what: str) -> tuple[bool, bytes]:
     """Return (is a statement, name) of a Describe or Close."""
     if len(payload) < 2 or payload[0] not in b"SP" or payload.find(b"\0", 1) != len(payload) - 1:
         raise malformed(what)
-    return payload[0] == 83, payload[1:-1]
+    return payload[0] == 83, payload[1 : min(len(payload) - 1, 1 + NAME_BYTES)]
 
 
 def read_execute(payload: bytes) -> tuple[bytes, int]:
@@ -105,7 +108,7 @@ def read_execute(payload: bytes) -> tuple[bytes, int]:
     end = payload.find(b"\0")
     if end < 0 or len(payload) != end + 5:
         raise malformed("Execute")
-    return payload[:end], int32_at(payload, end + 1)
+    return payload[: min(end, NAME_BYTES)], int32_at(payload, end + 1)
 
 
 def parse_message(name: bytes, text: bytes) -> bytes:
