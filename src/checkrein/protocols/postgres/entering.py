@@ -119,6 +119,12 @@ class Entering:
         if isinstance(link, DialError):
             yield from self.deny("08001", link.reason)
             return
+        own_database = link.target.database or link.profile.user
+        if self._where[1] not in ("", own_database):  # names would be read in one database and run in another
+            yield from self.deny(
+                "3D000", f"target {target} is the database {own_database}; others are targets of their own"
+            )
+            return
         state.housekeeping = link.target.housekeeping
         settings = target_settings(self._settings.forward, who.name)
         state.encoding = ENCODINGS[encoding_of(settings["client_encoding"])]
