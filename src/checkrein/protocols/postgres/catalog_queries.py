@@ -142,6 +142,14 @@ QUERIES: Final[dict[str, str]] = {
         " AND NOT EXISTS (SELECT FROM pg_opclass c WHERE c.oid = ANY (i.indclass::oid[]) AND NOT c.opcdefault)"
         " ORDER BY i.indexrelid, k.position"
     ),
+    # Of any index that refuses a row for another's sake, whatever its expressions, predicate or time of checking.
+    "keyed": (
+        "SELECT DISTINCT i.indrelid, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
+        " WHERE (i.indisunique OR i.indisexclusion) AND a.attnum > 0 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS"
+        " (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"
+        " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))"
+        f" AND i.indrelid >= {FIRST_USER_OID}"
+    ),
     "foreign_keys": (
         "SELECT c.conrelid, c.oid, c.confrelid, a.attname, f.attname FROM pg_constraint c"
         " JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY k(own, other, position) ON true"
@@ -279,6 +287,7 @@ def _relations(results: dict[str, list[Row]]) -> list[CatalogRelation]:
     children = _by_relation([(_int(parent), _int(child)) for child, parent in results["inherits"]])
     unique_keys = _by_relation(_unique_keys(results["unique_keys"]))
     foreign_keys = _by_relation(_foreign_keys(results["foreign_keys"]))
+    keyed = _by_relation([(_int(row[0]), _text(row[1])) for row in results["keyed"]])
     relations = []
     for number, schema, name, kind, rules, triggers, extension in results["relations"]:
         oid = _int(number)
@@ -292,6 +301,7 @@ def _relations(results: dict[str, list[Row]]) -> list[CatalogRelation]:
                 kind=_text(kind),
                 columns=tuple(columns.get(oid, ())),
                 unique_keys=() if inherited else tuple(unique_keys.get(oid, ())),
+                keyed=tuple(keyed.get(oid, ())),
                 foreign_keys=tuple(foreign_keys.get(oid, ())),
                 parents=tuple(parents.get(oid, ())),
                 children=tuple(children.get(oid, ())),

@@ -62,6 +62,10 @@ _OF_TABLES: Final = frozenset(
     {"OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT"}
 )
 """Parts of a table: what is done to them is done to it."""
+_EXPRESSION_FIELDS: Final = frozenset(
+    {"raw_expr", "raw_default", "expr", "qual", "with_check", "whereClause", "whenClause"}
+)
+"""Where a lone name is a column, such as GENERATED ALWAYS AS (name); elsewhere it is a word of the grammar."""
 _KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnRef", "A_ArrayExpr"})
 
 
@@ -209,6 +213,8 @@ def walk(reader: Reader, node: Any, scope: Scope) -> None:
             reader.concede("a write inside a definition is not read")
         elif key in reader.expressions and key not in _KEPT_WORDS:
             reader.used({key: inner}, scope, "definition")
+        elif key in _EXPRESSION_FIELDS and isinstance(inner, dict) and "ColumnRef" in inner:
+            reader.used(inner, scope, "definition")
         else:
             reader.enter()
             walk(reader, inner, scope)

@@ -97,7 +97,7 @@ def written(reader: Reader, target: Target, names: list[str], rows: list[list[Va
     for name in names:
         column = columns.get(name)
         if column is None:
-            reader.concede(f'column "{target.relation.name}.{name}" does not exist')
+            reader.concede(f'column "{target.relation.name}.{name}" does not exist', "42703")
         origins.append(base_origins(reader, target, name))
     for row in rows:
         if len(row) > len(names):
@@ -120,16 +120,36 @@ def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...
 
 def probed(reader: Reader, target: Target, names: list[str]) -> None:
     """Writing a column that stands in a unique key or at either end of a foreign key tells whether a value is there."""
-    relation = target.relation
-    telling: set[str] = set()
-    for key in relation.unique_keys:
-        telling.update(key)
-    for foreign in relation.foreign_keys:
-        telling.update(foreign.columns)
-    telling.update(_referenced(reader, relation))
+    telling = _telling(reader, target.relation)
     for name in names:
         if name in telling:
             reader.log.use(Value(origins=base_origins(reader, target, name)), "written to a key", 0)
+
+
+def _telling(reader: Reader, relation: CatalogRelation) -> set[str]:
+    """Return the columns that keys look at, here and in partitions and children, where the rows may go."""
+    found: set[str] = set()
+    for one in _descent(reader, relation):
+        found.update(one.keyed)
+        for key in one.unique_keys:
+            found.update(key)
+        for foreign in one.foreign_keys:
+            found.update(foreign.columns)
+        found.update(_referenced(reader, one))
+    return found
+
+
+def _descent(reader: Reader, relation: CatalogRelation) -> list[CatalogRelation]:
+    """Return a relation and all that inherits from it, each once."""
+    found = {relation.oid: relation}
+    left = [relation]
+    while left:
+        for oid in left.pop().children:
+            child = reader.catalog.relations_by_oid.get(oid)
+            if child is not None and oid not in found:
+                found[oid] = child
+                left.append(child)
+    return list(found.values())
 
 
 def _referenced(reader: Reader, relation: CatalogRelation) -> set[str]:
