@@ -37,6 +37,11 @@ class Actor(msgspec.Struct, frozen=True):
     subject: str
     issuer: str
 
+    @property
+    def name(self) -> str:
+        """`issuer:subject`, as of a principal."""
+        return f"{self.issuer}:{self.subject}"
+
 
 class Principal(msgspec.Struct, frozen=True):
     """An authenticated person, service or agent.
@@ -57,8 +62,13 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """`issuer:subject`, unique in a deployment; what logs and the target's `application_name` show."""
+        """`issuer:subject`, unique in a deployment; what logs show."""
         return f"{self.issuer}:{self.subject}"
+
+    @property
+    def chain(self) -> str:
+        """The principal and, nearest first, through whom it acts; what the target's own logs show (I11)."""
+        return " via ".join((self.name, *(actor.name for actor in self.actors)))
 
 
 class Claim(msgspec.Struct, frozen=True):

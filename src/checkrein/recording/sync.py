@@ -25,6 +25,7 @@ class SyncGroup:
         self._waiting: dict[Journal, asyncio.Future[None] | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._batch: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def sync(self, journal: Journal) -> None:
         """Return when everything that this journal has flushed is durable. Raises Unavailable."""
@@ -39,13 +40,16 @@ class SyncGroup:
         await asyncio.shield(future)
 
     def later(self, journal: Journal) -> None:
-        """See to an fsync of this journal within SYNC_SECONDS, whatever else happens."""
+        """See to an fsync of this journal within SYNC_SECONDS; after `close` a journal's own end does that."""
+        if self._closed:
+            return
         self._waiting.setdefault(journal, None)
         if self._timer is None and self._batch is None:
             self._timer = asyncio.get_running_loop().call_later(self._delay, self._kick)
 
     async def close(self) -> None:
         """Sync what is still waiting, then return."""
+        self._closed = True
         self._kick()
         while self._batch is not None:
             await asyncio.wait([self._batch])

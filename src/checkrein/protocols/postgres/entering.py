@@ -126,7 +126,7 @@ class Entering:
             )
             return
         state.housekeeping = link.target.housekeeping
-        settings = target_settings(self._settings.forward, who.name)
+        settings = target_settings(self._settings.forward, who.chain)
         state.encoding = ENCODINGS[encoding_of(settings["client_encoding"])]
         nonce = state.context.random(18).hex().encode()
         self._target = TargetLogin(link, settings, nonce, self._where[1])
