@@ -45,7 +45,11 @@ class SyncGroup:
             return
         self._waiting.setdefault(journal, None)
         if self._timer is None and self._batch is None:
-            self._timer = asyncio.get_running_loop().call_later(self._delay, self._kick)
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # closing at shutdown, in a thread: the closing job itself makes it durable
+                return
+            self._timer = loop.call_later(self._delay, self._kick)
 
     async def close(self) -> None:
         """Sync what is still waiting, then return."""
