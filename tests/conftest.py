@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import postgres as support
+from tests.support.shop import Shop, shop
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,3 +43,16 @@ def database(postgres: support.PostgresServer) -> Iterator[support.Database]:
     made = postgres.create_database()
     yield made
     made.drop()
+
+
+@pytest.fixture(scope="session")
+def served(postgres: support.PostgresServer) -> Iterator[Shop]:
+    """A small shop behind a gateway, as native clients find it; one a worker, so tests leave it as it was."""
+    with shop(postgres) as found:
+        yield found
+
+
+@pytest.fixture(params=["db", "ext"])
+def target(request: pytest.FixtureRequest) -> str:
+    """The shop's targets: a plain database, and one with citext, hstore and pg_trgm in public."""
+    return str(request.param)

@@ -46,7 +46,14 @@ class LimitExceeded(CheckreinError):
 
 
 class Conceded(CheckreinError):
-    """A request could not be read completely; the message says why."""
+    """A request could not be read completely; the message says why.
+
+    `code` is the target's own code for it where there is one, such as that of a table that does not exist.
+    """
+
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(why)
+        self.code = code
 
 
 class MaskError(CheckreinError):

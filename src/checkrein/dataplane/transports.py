@@ -53,7 +53,7 @@ class Endpoint(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A half-closed peer is a gone peer: no protocol here goes on after its end of stream."""
         self._end()
-        return True
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None  # TLS has no half
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""

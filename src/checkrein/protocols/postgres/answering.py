@@ -284,7 +284,8 @@ class Answers(Telling):
     def plan(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[Refusal | None]:
         """Ask for the plan of a described result; a Refusal where the witness disagrees or a duty cannot be met."""
         act = result.act
-        wrong = "" if act.copy_relation else disagreement(columns, result.decision.statement)
+        silent = columns is None and not act.returns_rows
+        wrong = "" if act.copy_relation or silent else disagreement(columns, result.decision.statement)
         if wrong:
             reason = f"the target describes the answer otherwise than it was read: {wrong}"
             return Refusal(code="witness", reason=reason)

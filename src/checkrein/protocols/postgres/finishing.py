@@ -51,7 +51,9 @@ def _close(state: State, name: str) -> None:
     if name in ("", "*"):
         state.cursors = {}
         state.held_cursors.clear()
+        state.portals = {key: one for key, one in state.portals.items() if one.segment == state.segment}
     else:
+        state.portals.pop(name.encode(state.encoding, "replace"), None)
         state.cursors = {key: value for key, value in state.cursors.items() if key != name}
         state.held_cursors.discard(name)
     state.changed()
@@ -71,7 +73,7 @@ def settled(state: State, status: int, segment: int) -> None:
         return
     if state.portals:
         state.portals = {name: one for name, one in state.portals.items() if one.segment > segment}
-    if state.cursors and before != 73:
+    if len(state.cursors) > len(state.held_cursors):
         state.cursors = {name: one for name, one in state.cursors.items() if name in state.held_cursors}
         state.changed()
     if before == 69 or state.blind:

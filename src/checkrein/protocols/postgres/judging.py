@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -89,7 +90,8 @@ class Judging:
             parsed = yield Offload(WORKER, text)
             if isinstance(parsed, Unavailable):
                 return (conceded(text, f"the statement could not be parsed in time: {parsed}"),)
-        readings = self._reader.read(text, self.around(unsettled), parsed)
+        around = self.around(unsettled)
+        readings = tuple([_with_cursor(one, around.cursors) for one in self._reader.read(text, around, parsed)])
         if len(readings) > 1 and not unsettled:
             return self._in_order(text, readings, parsed)
         return readings or (Reading(Statement(protocol="postgres", text=text), Act(kind="empty")),)
@@ -102,7 +104,7 @@ class Judging:
             catalog=state.catalog,
             names=names,
             prepared=state.prepared_texts(),
-            cursors=state.cursors,
+            cursors=state.open_cursors(),
             housekeeping=state.housekeeping,
         )
 
@@ -141,9 +143,17 @@ def abandoned(decision: Decision) -> Answered:
     return Answered(decision=decision, outcome="abandoned")
 
 
+def _with_cursor(reading: Reading, cursors: Mapping[str, Statement]) -> Reading:
+    """FETCH and MOVE run a portal under the parameters that it was bound with: rules see those."""
+    run = cursors.get(reading.act.name) if reading.act.kind in ("fetch", "move") else None
+    if run is None or not run.parameters:
+        return reading
+    return Reading(with_parameters(reading.statement, run.parameters, run.parameters_read), reading.act)
+
+
 def with_parameters(statement: Statement, parameters: tuple[str | None, ...], read: bool = True) -> Statement:
     """Return a statement with its parameters known."""
-    if not parameters and statement.parameters == ():
+    if not parameters and statement.parameters is not None:
         return statement
     return msgspec.structs.replace(statement, parameters=parameters, parameters_read=read)
 
@@ -156,6 +166,8 @@ def shown(decision: Decision) -> tuple[Refusal, str]:
     if refusal.code == "conceded" and "syntax_error" in facts:
         reason, position = str(facts["syntax_error"]), int(facts.get("position", 0))
         return msgspec.structs.replace(refusal, reason=reason, position=position), "42601"
+    if refusal.code == "conceded" and "sqlstate" in facts:
+        return msgspec.structs.replace(refusal, reason=decision.statement.conceded), str(facts["sqlstate"])
     if refusal.code == "approval_withdrawn" and "cancel" in refusal.reason:
         return refusal, "57014"
     return refusal, ""

@@ -53,7 +53,7 @@ EFFECTS: Final = (
             """
             pg_advisory_lock pg_advisory_lock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared
             pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock
-            pg_try_advisory_xact_lock_shared pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all
+            pg_try_advisory_xact_lock_shared
             """
         ),
         verb="lock",
@@ -152,6 +152,7 @@ HARMLESS_VOLATILE: Final = _names(
     array_sample array_shuffle clock_timestamp timeofday timezone random random_normal setseed gen_random_uuid uuidv4
     uuidv7 current_query lastval amvalidate
     pg_sleep pg_sleep_for pg_sleep_until
+    pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all
     pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked pg_lock_status
     pg_collation_actual_version pg_database_collation_actual_version pg_jit_available
     pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system

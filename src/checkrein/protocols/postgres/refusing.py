@@ -10,7 +10,7 @@ from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.errors import error_response
-from checkrein.protocols.postgres.exchange import QUERY, REFUSED, REFUSED_QUERY, Entry, Result
+from checkrein.protocols.postgres.exchange import DESCRIBE, QUERY, REFUSED, REFUSED_QUERY, Entry, Result
 from checkrein.protocols.postgres.judging import shown
 from checkrein.protocols.postgres.state import State
 
@@ -30,6 +30,21 @@ class Refusing:
         state.forward(codec.describe_message(b"S", name), own.REFUSE)
         state.dirty = True
         state.skipping = True
+
+    def no_portal(self, name: bytes) -> None:
+        """Refuse natively: nothing of that name is bound."""
+        shown = name.decode("utf-8", "replace")[:64]
+        self.refuse(Refusal(code="protocol", reason=f'portal "{shown}" does not exist'), None, "34000")
+
+    def describe_unbound(self, data: bytes, name: bytes, cursor: str) -> None:
+        """Describe of a portal that no Bind made: a cursor of DECLARE has a description, anything else is refused."""
+        state = self.state
+        if cursor not in state.cursors:
+            self.no_portal(name)
+            return
+        state.expect(Entry(DESCRIBE, state.segment))
+        state.forward(data, own.DESCRIBE)
+        state.dirty = True
 
     def refuse_decided(self, decision: Decision) -> None:
         """Refuse as the Decision says."""

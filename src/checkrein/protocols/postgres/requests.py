@@ -226,7 +226,7 @@ class Requests(Refusing):
                 if prepared is None:
                     return True
         elif portal is None:
-            self._no_portal(name)
+            self.describe_unbound(data, name, self.text_of(name))
             return True
         else:
             prepared = portal.prepared
@@ -247,10 +247,6 @@ class Requests(Refusing):
             state.dirty = True
         return True
 
-    def _no_portal(self, name: bytes) -> None:
-        shown = name.decode("utf-8", "replace")[:64]
-        self.refuse(Refusal(code="protocol", reason=f'portal "{shown}" does not exist'), None, "34000")
-
     def execute(self, data: bytes) -> Steps[bool]:
         """Execute: the final Decision, with parameters and the names of now."""
         state = self.state
@@ -259,7 +255,7 @@ class Requests(Refusing):
         name, limit = codec.read_execute(data[5:])
         portal = state.portals.get(name)
         if portal is None:
-            self._no_portal(name)
+            self.no_portal(name)
             return True
         if portal.segment not in (-1, state.segment):
             return False
@@ -357,6 +353,8 @@ class Requests(Refusing):
         entry.undo = state.keep(is_statement, name, None)
         if is_statement:
             state.sql_prepared.pop(self.text_of(name), None)
+        elif state.cursors:
+            state.cursors = {key: one for key, one in state.cursors.items() if key != self.text_of(name)}
         state.forward(data, own.CLOSE)
         state.dirty = True
         return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
+import msgspec
+
 from checkrein.core.errors import ProtocolError
 from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
 from checkrein.core.session import SessionContext
@@ -130,6 +132,18 @@ class State:
         texts = {name.decode(self.encoding, "replace"): one.text for name, one in self.statements.items() if name}
         texts.update(self.sql_prepared)
         return texts
+
+    def open_cursors(self) -> dict[str, Statement]:
+        """Return what FETCH may name: declared cursors and bound portals that only read; a name of both: neither."""
+        found = dict(self.cursors)
+        for name, portal in self.portals.items():
+            text = name.decode(self.encoding, "replace")
+            act = portal.prepared.reading.act
+            if found.pop(text, None) is None and name and act.kind in ("select", "values") and not act.data_modifying:
+                found[text] = msgspec.structs.replace(
+                    portal.prepared.reading.statement, parameters=portal.parameters, parameters_read=portal.read
+                )
+        return found
 
     def expect(self, entry: Entry) -> Entry:
         """Put an entry behind what the target owes. Raises ProtocolError at PIPELINE_STATEMENTS unanswered segments."""

@@ -148,7 +148,7 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
     reader = dispatch.reader_for(text, around, catalog)
     reader.start, reader.end = start, end
     part = reader.part = Part(_KINDS.get(only_node(node)[0], "utility"))
-    why = ""
+    why = code = ""
     try:
         word = changed_word(reader.data, catalog.server_version) if catalog.server_version else ""
         if word:
@@ -157,11 +157,13 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
         part = dispatch.read_statement(reader, kind, fields)
         finish.read_effects(reader, reader.log.reads)
     except Conceded as problem:
-        why = str(problem)
+        why, code = str(problem), problem.code
     except RecursionError:
         why = "it is nested too deeply"
     if why and reader.part is not None:
         part = reader.part
+    if code:
+        part.facts["sqlstate"] = code
     relations: tuple[Relation, ...] = ()
     try:
         if why:

@@ -33,7 +33,7 @@ def _unqualified(reader: Reader, name: str, scope: Scope) -> Value:
         reader.concede(f'column "{name}" is ambiguous')
     sources = scope.find_sources(name)
     if len(sources) != 1:
-        reader.concede(f'column "{name}" does not exist')
+        reader.concede(f'column "{name}" does not exist', "42703")
     source = sources[0]
     if source.scalar and len(source.columns) == 1:
         return source.columns[0].used()
@@ -66,7 +66,7 @@ def column_of(reader: Reader, source: Source, name: str) -> Value:
     """Return a column of a FROM item. A function called in column style concedes."""
     found = columns_named(source, name)
     if len(found) != 1:
-        reader.concede(f'column "{source.alias}.{name}" does not exist or is ambiguous')
+        reader.concede(f'column "{source.alias}.{name}" does not exist or is ambiguous', "42703")
     return found[0][1].used()
 
 

@@ -126,7 +126,7 @@ def resolve(reader: Reader, names: list[str], given: int, star: bool = False) ->
     if system and user:
         reader.concede(f'function "{name}" may be a user-defined one')
     if not system and not user:
-        reader.concede(f'function "{name}" is not in the catalog')
+        reader.concede(f'function "{name}" is not in the catalog', "42883")
     if len({function.schema for function in user}) > 1:
         reader.concede(f'function "{name}" is in several schemas')
     return system or user

@@ -48,7 +48,7 @@ def relation_of(reader: Reader, node: Node) -> CatalogRelation:
         reader.concede("it names another database")
     found = find_relation(reader, schema, name)
     if found is None:
-        reader.concede(f'relation "{schema + "." if schema else ""}{name}" is not in the catalog')
+        reader.concede(f'relation "{schema + "." if schema else ""}{name}" is not in the catalog', "42P01")
     if found.schema == "pg_toast":
         reader.concede("it names a TOAST table")
     return found
