@@ -11,6 +11,7 @@ from checkrein.core.limits import VERDICT_CACHE
 from checkrein.core.statement import Statement
 from checkrein.core.target import Target
 from checkrein.core.verdict import ASK, DENY, Decision, Refusal, Verdict
+from checkrein.gate.bounding import bounded
 from checkrein.gate.journalling import Redactor, template
 from checkrein.gate.ports import Gateway, PolicySnapshot, SessionJournal
 
@@ -87,8 +88,7 @@ class Judge:
 
     def shown(self, statement: Statement, verdict: Verdict) -> tuple[str, list[str | None] | None]:
         """Return text and parameters as the journal and approvers may see them."""
-        duties = verdict.obligations
-        return self._redactor.text(statement, duties), self._redactor.parameters(statement, duties)
+        return bounded(*self._redactor.shown(statement, verdict.obligations))
 
     def _count(self, decision: Decision) -> None:
         counters = self.counters

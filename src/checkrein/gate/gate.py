@@ -136,7 +136,12 @@ class Gate:
                     if reply is None:
                         yield from self._flush(out, back)
                         reply = yield from self._transport(step, now)
-            yield from self._flush(out, back)
+            if self._journal is not None:
+                self._journal.flush()
+            if out:
+                yield from self._forward(out)
+            if back:
+                yield _gathered(Side.CLIENT, back)
         finally:
             steps.close()
 
@@ -145,18 +150,18 @@ class Gate:
         if self._journal is not None:
             self._journal.flush()
         if out:
-            if self._persist:
-                self._persist = False
-                failed = yield Persist()
-                if isinstance(failed, Unavailable):
-                    raise failed
-            data = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()
-            yield Send(Side.TARGET, data)
+            yield from self._forward(out)
         if back:
-            data = back[0] if len(back) == 1 else b"".join(back)
-            back.clear()
-            yield Send(Side.CLIENT, data)
+            yield _gathered(Side.CLIENT, back)
+
+    def _forward(self, out: list[bytes]) -> Steps[None]:
+        """Send to the target what is journalled; writes and approved statements only once that is durable."""
+        if self._persist:
+            self._persist = False
+            failed = yield Persist()
+            if isinstance(failed, Unavailable):
+                raise failed
+        yield _gathered(Side.TARGET, out)
 
     def _check(self, step: Send) -> None:
         """Bytes for the target need a Decision made here, or the name of one of the gateway's own messages (I1, I3)."""
@@ -414,6 +419,13 @@ class Gate:
     def _note(self, step: Note) -> None:
         if self._journal is not None:
             self._journal.append(step.kind, step.fields)
+
+
+def _gathered(to: Side, pieces: list[bytes]) -> Send:
+    """Return one Send of everything that was gathered for a side, and empty the list."""
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    pieces.clear()
+    return Send(to, data)
 
 
 def _nothing() -> Steps[None]:

@@ -69,26 +69,27 @@ class Redactor:
         self._masker = masker
         self._principal = principal
 
-    def text(self, statement: Statement, duties: Obligations) -> str:
-        """Return the statement's text with masked columns' constants and passwords digested and detectors applied."""
+    def shown(self, statement: Statement, duties: Obligations) -> tuple[str, list[str | None] | None]:
+        """Return text and parameters: constants of masked columns and passwords digested, detectors applied."""
         text = statement.text
         if statement.literals:
             text = self._digest_literals(text, statement, duties)
-        return self._scrub(text, duties)
-
-    def parameters(self, statement: Statement, duties: Obligations) -> list[str | None] | None:
-        """Return the parameters, likewise."""
-        if statement.parameters is None:
-            return None
-        return [
-            None if value is None else self._parameter(value, statement.parameter_origins.get(index, ()), duties)
-            for index, value in enumerate(statement.parameters)
+        given = statement.parameters
+        if not given:
+            return (self._scrub([text], duties)[0] if duties.detect else text), (None if given is None else [])
+        shown = [
+            value
+            if value is None or not owed(statement.parameter_origins.get(index, ()), duties)
+            else self._digest(value)
+            for index, value in enumerate(given)
         ]
+        if not duties.detect:
+            return text, shown
+        scrubbed = self._scrub([text, *[value or "" for value in shown]], duties)
+        return scrubbed[0], [None if value is None else scrubbed[at + 1] for at, value in enumerate(shown)]
 
-    def _parameter(self, value: str, origins: tuple[Origin, ...], duties: Obligations) -> str:
-        if owed(origins, duties):
-            return self._masker.digest(value.encode())
-        return self._scrub(value, duties)
+    def _digest(self, value: str) -> str:
+        return self._masker.digest(value.encode())
 
     def _digest_literals(self, text: str, statement: Statement, duties: Obligations) -> str:
         data = text.encode()
@@ -103,10 +104,10 @@ class Redactor:
     def _quoted(self, literal: bytes) -> bytes:
         return b"'" + self._masker.digest(literal).encode() + b"'"
 
-    def _scrub(self, text: str, duties: Obligations) -> str:
-        if not duties.detect:
-            return text
-        return self._masker.scrub(duties, self._principal, (text.encode(),), {})[0].decode(errors="replace")
+    def _scrub(self, texts: list[str], duties: Obligations) -> list[str]:
+        given = tuple([text.encode() for text in texts])
+        found = self._masker.scrub(duties, self._principal, given, {})
+        return texts if found is given else [text.decode(errors="replace") for text in found]
 
 
 def owed(origins: tuple[Origin, ...], duties: Obligations) -> bool:

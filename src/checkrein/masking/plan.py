@@ -35,6 +35,7 @@ class Masker:
         self._digest_key = tokens.derive(key, "journal digests")
         self._detectors: OrderedDict[_Detects, tuple[tuple[Detector, DetectDuty], ...]] = OrderedDict()
         self._recognisers: OrderedDict[tuple[tuple[str, ...], frozenset[int]], Recogniser] = OrderedDict()
+        self._texts: dict[tuple[int, int], tuple[_Detects, Principal, DetectScanner]] = {}
         self._scanners: OrderedDict[tuple[_Detects, frozenset[int], str, str], DetectScanner] = OrderedDict()
 
     def plan(
@@ -60,14 +61,26 @@ class Masker:
         if not obligations.detect:
             return texts
         try:
-            scanner = self._scanner(obligations.detect, principal, ())
+            scanner = self._text_scanner(obligations.detect, principal)
         except ValueError:
-            return tuple(strategies.REDACTED for _ in texts)
+            return tuple([strategies.REDACTED for _ in texts])
+        if not scanner.hit(texts[0] if len(texts) == 1 else b"\n".join(texts)):
+            return texts
         return tuple(_scrubbed(scanner, text, counts) for text in texts)
 
     def digest(self, value: bytes) -> str:
         """Return the keyed digest under which a secret constant stands in the journal: 32 hex digits."""
         return tokens.hexed(self._digest_key, b"digest", value, 32).decode("ascii")
+
+    def _text_scanner(self, detect: _Detects, principal: Principal) -> DetectScanner:
+        """Return the scanner of free texts; found by identity, since every statement asks for it."""
+        ident = (id(detect), id(principal))
+        known = self._texts.get(ident)
+        if known is None:
+            if len(self._texts) >= limits.MASK_SCANNERS:
+                self._texts.clear()
+            known = self._texts[ident] = (detect, principal, self._scanner(detect, principal, ()))
+        return known[2]
 
     def _column(self, obligations: Obligations, principal: Principal, column: ColumnInfo) -> ColumnPlan | None:
         """Return what one column owes."""

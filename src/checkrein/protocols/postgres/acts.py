@@ -16,7 +16,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     `kind`: select insert update delete merge values; begin commit rollback savepoint release rollback_to (COMMIT AND
     CHAIN and prepared transactions included by name: prepare_transaction ...); set reset show discard; prepare execute
     deallocate; declare fetch move close; copy_in copy_out; listen unlisten notify; explain; call do; lock; ddl;
-    utility; empty. `name` is the prepared statement, cursor, savepoint, setting or channel it names ("" or "*" for all).
+    utility; empty. `name` is the prepared statement, cursor, savepoint, setting or channel named ("" or "*": all).
 
     `start`..`end` are byte offsets of the statement in the UTF-8 text of the request, without the semicolon;
     `inner_start`..`inner_end` those of the statement inside PREPARE, DECLARE, COPY (query) and EXPLAIN, else -1.

@@ -8,6 +8,7 @@ from typing import Any, Final
 from checkrein.core.maskplan import MaskPlan
 from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
+from checkrein.protocols.postgres.planned import Planned
 
 PARSE: Final = 1
 BIND: Final = 2
@@ -47,6 +48,7 @@ class Result:
         "digest",
         "masker",
         "plan",
+        "planned",
         "row_columns",
         "rows",
         "sample",
@@ -69,6 +71,7 @@ class Result:
         self.sample: list[tuple[str | None, ...]] = []
         self.text_only = True
         self.suspended = False
+        self.planned: Planned | None = None
 
     def take(self, frames: bytes) -> None:
         """Count bytes that the client gets into the digest."""

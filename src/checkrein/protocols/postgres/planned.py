@@ -1,0 +1,57 @@
+"""Mask plans at hand: the same description under the same duties is planned once a session, not once a statement."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from checkrein.core.maskplan import MaskPlan
+from checkrein.core.statement import Output
+from checkrein.core.verdict import Obligations
+
+PLANS_KEPT: Final = 128
+"""Plans of one session; a driver repeats few statements."""
+
+
+class Planned:
+    """One plan with its masker. `busy` while a result counts in it; keyed objects are held, so ids stay true."""
+
+    __slots__ = ("busy", "columns", "masker", "obligations", "outputs", "plan", "types")
+
+    def __init__(
+        self, columns: tuple[Any, ...], outputs: tuple[Output, ...], obligations: Obligations, types: Any
+    ) -> None:
+        self.columns = columns
+        self.outputs = outputs
+        self.obligations = obligations
+        self.types = types
+        self.plan: MaskPlan | None = None
+        self.masker: Any = None
+        self.busy = True
+
+    def take(self) -> bool:
+        """Begin to count anew; False while another result does."""
+        if self.busy:
+            return False
+        self.busy = True
+        if self.plan is not None:
+            self.plan.counts.clear()
+        return True
+
+
+class Plans:
+    """The plans of one session, by the identity of what they follow from."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int, int, int], Planned] = {}
+
+    def find(self, columns: Any, outputs: Any, obligations: Obligations, types: Any) -> Planned | None:
+        """Return what was planned for exactly these objects."""
+        return self._kept.get((id(columns), id(outputs), id(obligations), id(types)))
+
+    def keep(self, columns: Any, outputs: Any, obligations: Obligations, types: Any) -> Planned:
+        """Return a new entry for these objects."""
+        if len(self._kept) >= PLANS_KEPT:
+            self._kept.clear()
+        made = Planned(columns, outputs, obligations, types)
+        self._kept[id(columns), id(outputs), id(obligations), id(types)] = made
+        return made
