@@ -183,10 +183,14 @@ def running(
     policies: Mapping[str, str] | None = None,
     config: str = "",
     env: Mapping[str, str] | None = None,
+    issuers: str = "",
 ) -> Iterator[Gateway]:
-    """Run a gateway; `config` is further YAML of its configuration. Fails when it does not end by itself on SIGTERM."""
+    """Run a gateway; fails when it does not end by itself on SIGTERM.
+
+    `config` is further YAML of its configuration, `issuers` YAML entries of identity.issuers, one a line.
+    """
     folder = Path(tempfile.mkdtemp(prefix="checkrein-gw-"))
-    gateway = start(folder, targets, policies or {"all.yaml": ALLOW_ALL}, config, env)
+    gateway = start(folder, targets, policies or {"all.yaml": ALLOW_ALL}, config, env, issuers)
     try:
         yield gateway
         assert gateway.stop() == 0, gateway.log
@@ -203,6 +207,7 @@ def start(
     policies: Mapping[str, str],
     config: str = "",
     env: Mapping[str, str] | None = None,
+    issuers: str = "",
 ) -> Gateway:
     """Write a configuration into a folder and start a gateway on it; returns when it serves."""
     control, port = free_port(), free_port()
@@ -218,6 +223,7 @@ def start(
             for name, groups in names.items()
         ]
         members[kind] = "\n".join(entries)
+    listed = "issuers:\n" + textwrap.indent(textwrap.dedent(issuers).strip(), "  ") if issuers else ""
     (folder / "checkrein.yaml").write_text(
         f"""apiVersion: checkrein/v1
 kind: Gateway
@@ -226,6 +232,7 @@ listen:
   control: 127.0.0.1:{control}
   postgres: 127.0.0.1:{port}
 identity:
+{textwrap.indent(listed, "  ")}
   embedded:
     ttl: 1h
     agents:
