@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import select
 import socket
 import ssl
-import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -264,15 +264,35 @@ class Raw:
         self.key = next((data for kind, data in self.greeting if kind == b"K"), b"")
 
     def send(self, data: bytes) -> None:
-        """Send, from a thread of its own where it may not fit, so that answers can be read meanwhile."""
-        if len(data) < 32768:
+        """Send; answers that come meanwhile are kept, so that neither side waits for the other for ever."""
+        if len(data) < 16384:
             self.wire.sendall(data)
             return
-        threading.Thread(target=self._send, args=(data,), daemon=True).start()
+        timeout, rest = self.wire.gettimeout(), memoryview(data)
+        self.wire.setblocking(False)
+        try:
+            while rest:
+                readable, writable, _ = select.select([self.wire], [self.wire], [], timeout)
+                if not readable and not writable:
+                    raise TimeoutError("the gateway neither reads nor answers")
+                if readable and not self._read_now():
+                    return
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    rest = rest[self.wire.send(rest[:65536]) :]
+        except (ssl.SSLError, ConnectionError):
+            return
+        finally:
+            self.wire.settimeout(timeout)
 
-    def _send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self.wire.sendall(data)
+    def _read_now(self) -> bool:
+        """Take what has come; False at the end."""
+        try:
+            data = self.wire.recv(262144)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        self._buffer += data
+        self.seen += data
+        return bool(data)
 
     def message(self) -> tuple[bytes, bytes]:
         """Return the next (type, payload); (b"", b"") when the connection is over."""

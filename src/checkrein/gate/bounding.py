@@ -1,4 +1,4 @@
-"""What of a very long text and of very long parameters the journal and approvers get: its head, its size, its digest."""
+"""What of very long texts and parameters the journal and approvers get: the head, the size, the digest."""
 
 from __future__ import annotations
 
