@@ -24,6 +24,7 @@ from checkrein.protocols.postgres.exchange import (
     Result,
 )
 from checkrein.protocols.postgres.finishing import finished
+from checkrein.protocols.postgres.planned import Plans
 from checkrein.protocols.postgres.state import State
 from checkrein.protocols.postgres.telling import Broken, Telling
 from checkrein.protocols.postgres.transitions import EXPECTED
@@ -42,6 +43,7 @@ class Answers(Telling):
         super().__init__(state)
         self._left = 0
         self._described: dict[bytes, tuple[Any, ...]] = {}
+        self._plans = Plans()
 
     def receive(self, data: bytes) -> Steps[None]:
         """Take a chunk. Raises ProtocolError for what does not belong here, Broken when the session must end."""
@@ -284,6 +286,9 @@ class Answers(Telling):
     def plan(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[Refusal | None]:
         """Ask for the plan of a described result; a Refusal where the witness disagrees or a duty cannot be met."""
         act = result.act
+        plain = columns is not None and act.kind != "copy_out" and result.decision.statement.outputs is not None
+        if plain and self._plans.before(result, columns, self._types()):
+            return None
         silent = columns is None and not act.returns_rows
         wrong = "" if act.copy_relation or silent else disagreement(columns, result.decision.statement)
         if wrong:
@@ -305,6 +310,8 @@ class Answers(Telling):
                     result.masker = RowMasker(found, columns, types, self._encoding())
             except MaskError as error:
                 return Refusal(code="mask_failed", reason=f"the answer cannot be masked: {error}")
+        if plain:
+            self._plans.remember(result, columns, types)
         return None
 
     def _encoding(self) -> str:
@@ -349,6 +356,8 @@ class Answers(Telling):
             self._muted = muted and head.kind == QUERY
         state.copy_in = None
         state.copy_wait = None
+        if result.decision.obligations.fixed_texts and (result.act.data_modifying or result.act.kind != "select"):
+            state.wrote_masked = result.decision
         if kind != 0x73 and not muted:
             finished(state, result.act, result.decision.statement)
         most = result.decision.obligations.rows_changed

@@ -44,14 +44,21 @@ class Plans:
     def __init__(self) -> None:
         self._kept: dict[tuple[int, int, int, int], Planned] = {}
 
-    def find(self, columns: Any, outputs: Any, obligations: Obligations, types: Any) -> Planned | None:
-        """Return what was planned for exactly these objects."""
-        return self._kept.get((id(columns), id(outputs), id(obligations), id(types)))
+    def before(self, result: Any, columns: Any, types: Any) -> bool:
+        """Give a result the plan of the same description, prediction and duties, where no other result counts in it."""
+        decision = result.decision
+        known = self._kept.get((id(columns), id(decision.statement.outputs), id(decision.obligations), id(types)))
+        if known is None or not known.take():
+            return False
+        result.plan, result.masker, result.planned = known.plan, known.masker, known
+        return True
 
-    def keep(self, columns: Any, outputs: Any, obligations: Obligations, types: Any) -> Planned:
-        """Return a new entry for these objects."""
+    def remember(self, result: Any, columns: Any, types: Any) -> None:
+        """Keep the plan that was made for a result."""
         if len(self._kept) >= PLANS_KEPT:
             self._kept.clear()
+        outputs, obligations = result.decision.statement.outputs, result.decision.obligations
         made = Planned(columns, outputs, obligations, types)
+        made.plan, made.masker = result.plan, result.masker
         self._kept[id(columns), id(outputs), id(obligations), id(types)] = made
-        return made
+        result.planned = made

@@ -25,6 +25,9 @@ from checkrein.protocols.postgres.state import State
 
 ENCODINGS: Final = {"UTF8": "utf-8", "LATIN1": "latin-1", "SQL_ASCII": "utf-8"}
 
+_ENDS: Final = frozenset({"commit", "prepare_transaction", "set", "call", "do", "execute"})
+"""Statements that may run what was deferred: the end of a transaction, SET CONSTRAINTS, and what may hold them."""
+
 
 class Broken(Exception):
     """The session must end: an answer that may have had its effect cannot be given. The text is for the client."""
@@ -55,6 +58,9 @@ class Telling:
 
     def summary(self, result: Result, tag: str = "", error: str = "", outcome: str = "") -> Answered:
         """Return the end of an answer for the journal."""
+        masked = dict(result.plan.counts) if result.plan is not None else {}
+        if result.planned is not None:
+            result.planned.busy = False
         return Answered(
             decision=result.decision,
             columns=result.columns,
@@ -62,7 +68,7 @@ class Telling:
             bytes=result.bytes,
             digest=result.digest.hexdigest() if result.digest is not None else "",
             sample=tuple(result.sample),
-            masked=dict(result.plan.counts) if result.plan is not None else {},
+            masked=masked,
             tag=tag,
             error=error,
             outcome=outcome or ("error" if error else "done"),
@@ -102,7 +108,7 @@ class Telling:
         elif head.hidden and head.collect is not None and head.collect.purpose not in ("held", "pieces"):
             head.collect.error = head.collect.error or data
         elif not self._muted:
-            yield from self._say(0x45, data, head.decision)
+            yield from self._say(0x45, data, self._speaker(head))
         yield from self._end_results(head, code)
         if head.kind not in (QUERY, REFUSED_QUERY, SYNC):
             yield from self._skip_to_sync(head)
@@ -149,6 +155,19 @@ class Telling:
             state.skipping = True
         state.copy_wait = state.copy_in = None
 
+    def _speaker(self, head: Entry) -> Decision | None:
+        """Return the decision whose duties an error or notice is under: that of the statement that runs.
+
+        What ends a transaction, or checks constraints now, speaks of the rows that were written in it.
+        """
+        running = head.results[0] if head.results else None
+        wrote = self.state.wrote_masked
+        if wrote is not None:
+            last = head.kind == SYNC or (head.kind == QUERY and len(head.results) < 2 and self.state.status == 73)
+            if last or (running is not None and running.act.kind in _ENDS):
+                return wrote
+        return running.decision if running is not None else head.decision
+
     def _say(self, kind: int, data: bytes, decision: Decision | None) -> Steps[None]:
         """Pass an error or notice on with its texts fixed or scrubbed."""
         payload = data[5:]
@@ -166,7 +185,7 @@ class Telling:
         head = queue[0] if queue else None
         if head is not None and head.hidden and head.collect is not None:
             return
-        yield from self._say(0x4E, data, head.decision if head is not None else None)
+        yield from self._say(0x4E, data, self._speaker(head) if head is not None else None)
 
     def _notification(self, data: bytes) -> Steps[None]:
         parts = data[9:].split(b"\0")
