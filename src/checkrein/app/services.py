@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from traceback import extract_tb
 from typing import Any
 
 import structlog
@@ -106,9 +107,10 @@ class Services:
         self._sessions.cancel(key)
 
     def broke(self, session: str, error: Exception) -> None:
-        """Log what ended a session. Unexpected errors carry their traceback, never a frame's values."""
+        """Log what ended a session. Of an unexpected error only its class and places: its text may hold a value."""
         SESSION_ERRORS.labels(type(error).__name__).inc()
         if isinstance(error, CheckreinError):
             _log.warning("session ended by an error", session=session, error=str(error))
         else:
-            _log.error("session broke", session=session, exc_info=error)
+            places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+            _log.error("session broke", session=session, error=type(error).__name__, at=places)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from checkrein.core import events
 from checkrein.core.facts import FactRecord, SessionFacts
 from checkrein.core.identity import Principal
-from checkrein.core.limits import VERDICT_CACHE
+from checkrein.core.limits import STATEMENT_IN_PROCESS_BYTES, VERDICT_CACHE
 from checkrein.core.statement import Statement
 from checkrein.core.target import Target
 from checkrein.core.verdict import ASK, DENY, Decision, Refusal, Verdict
@@ -19,12 +19,16 @@ COUNTERS: Final = ("statements", "refused", "asked", "masked", "rows")
 
 
 class _Judged:
-    """A verdict kept with the statement whose identity keys it, and the shared fields of its decided event."""
+    """A verdict kept with the parts of its statement whose identity keys it, and the shared fields of its event.
 
-    __slots__ = ("fields", "first", "statement", "verdict")
+    The text is not kept: a verdict cache full of long statements would be gigabytes.
+    """
+
+    __slots__ = ("complete", "fields", "first", "parts", "verdict")
 
     def __init__(self, statement: Statement, verdict: Verdict) -> None:
-        self.statement = statement
+        self.parts = (statement.effects, statement.outputs, statement.uses, statement.relations)
+        self.complete = statement.complete
         self.verdict = verdict
         self.fields: dict[str, Any] | None = None
         self.first = 0
@@ -66,10 +70,10 @@ class Judge:
             self._cache.clear()
         key = (id(statement.effects), id(statement.outputs), id(statement.uses), id(statement.relations))
         found = self._cache.get(key)
-        if found is not None and found.statement.complete and statement.complete:
+        if found is not None and found.complete and statement.complete:
             return found
         judged = _Judged(statement, snapshot.decide(self.facts(statement, now, final)))
-        if statement.complete and statement.effects and not judged.verdict.reads and judged.verdict.outcome != DENY:
+        if keepable(statement) and not judged.verdict.reads and judged.verdict.outcome != DENY:
             if len(self._cache) >= VERDICT_CACHE:
                 self._cache.clear()
             self._cache[key] = judged
@@ -119,6 +123,11 @@ class Judge:
         if state:
             fields["state"] = state
         self._journal.append(events.DECIDED, fields)
+
+
+def keepable(statement: Statement) -> bool:
+    """Whether a verdict may be kept: of one read completely, whose parts are no larger than a short text makes them."""
+    return statement.complete and bool(statement.effects) and len(statement.text) <= STATEMENT_IN_PROCESS_BYTES
 
 
 def refusal_for(verdict: Verdict, final: bool, healthy: bool) -> Refusal | None:

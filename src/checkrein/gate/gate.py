@@ -12,7 +12,6 @@ from typing import Any
 
 from checkrein.core import events
 from checkrein.core.errors import CheckreinError, Unavailable
-from checkrein.core.facts import SessionFacts
 from checkrein.core.identity import Claim, LoginRefused, Principal
 from checkrein.core.session import Cancelled, Killed, Session, SessionContext, SessionEvent
 from checkrein.core.side import Side
@@ -34,6 +33,7 @@ from checkrein.core.steps import (
 )
 from checkrein.core.target import Profile, Target
 from checkrein.core.verdict import DENY, Decision, Obligations, Refusal, Verdict
+from checkrein.gate.admitting import Admission
 from checkrein.gate.approving import asked_fields, binding, hold_of, question, refusal_of, waiting_text
 from checkrein.gate.deciding import Judge, must_ask, refusal_for
 from checkrein.gate.ports import Await, Consume, Gateway, Question, SessionJournal, Settled
@@ -52,6 +52,7 @@ class Gate:
         self._gateway = gateway
         self._spec = spec
         self._context = context
+        self._admission = Admission(gateway, spec, context)
         self._session: Session = spec.session(context)
         self._own = spec.own_messages | spec.upkeep
         self._journal: SessionJournal | None = None
@@ -189,76 +190,15 @@ class Gate:
 
     def _authenticate(self, claim: Claim, now: float) -> Steps[Principal | LoginRefused]:
         verified = yield Authenticate(claim)
-        if isinstance(verified, LoginRefused):
-            return self._refuse_login(claim, verified, None)
-        refused = self._admit(verified, claim)
-        if refused is not None:
-            return self._refuse_login(claim, refused, verified)
-        return self._opened(verified, claim, now)
-
-    def _admit(self, principal: Principal, claim: Claim) -> LoginRefused | None:
-        target = self._gateway.targets.get(claim.target)
-        if target is None or target.protocol != self._spec.name:
-            return LoginRefused(f"there is no target {claim.target!r} for this protocol", "target")
-        profile = target.profiles.get(claim.profile)
-        if profile is None:
-            return LoginRefused(f"target {claim.target!r} has no credential profile {claim.profile!r}", "profile")
-        reason = self._gateway.policies.current().may_enter(principal, target, claim.profile)
-        if reason:
-            return LoginRefused(reason, "policy")
-        self.target, self.profile = target, profile
-        return None
-
-    def _opened(self, principal: Principal, claim: Claim, now: float) -> Principal | LoginRefused:
-        assert self.target is not None and self.profile is not None
-        context = self._context
-        facts = SessionFacts(context.id, self.target.name, self.profile.name, context.client, claim.application, now)
-        try:
-            self._journal = self._gateway.journals.open(context.id, self._opened_fields(principal, claim))
-        except Unavailable as away:
-            return self._refuse_login(
-                claim, LoginRefused(f"the recording cannot be written: {away}", "unavailable"), principal
-            )
-        self._judge = Judge(self._gateway, self._journal, principal, self.target, facts)
-        self.principal = principal
-        limits = [principal.expires_at + self._gateway.grace] if principal.expires_at is not None else []
-        limits += [now + self.target.max_session] if self.target.max_session is not None else []
-        self.deadline = min(limits, default=None)
-        return principal
-
-    def _opened_fields(self, principal: Principal, claim: Claim) -> dict[str, Any]:
-        assert self.target is not None
-        return {
-            "session": self._context.id,
-            "principal": principal.subject,
-            "issuer": principal.issuer,
-            "groups": principal.groups,
-            "roles": principal.roles,
-            "actors": principal.actors,
-            "token_digest": principal.token_digest,
-            "target": self.target.name,
-            "protocol": self.target.protocol,
-            "labels": self.target.labels,
-            "profile": claim.profile,
-            "client": claim.client,
-            "application": claim.application,
-            "version": self._context.version,
-            "snapshot": self._gateway.policies.current().id,
-        }
-
-    def _refuse_login(self, claim: Claim, refused: LoginRefused, principal: Principal | None) -> LoginRefused:
-        self._gateway.journals.login_refused(
-            {
-                "session": self._context.id,
-                "principal": principal.name if principal else "",
-                "target": claim.target,
-                "profile": claim.profile,
-                "client": claim.client,
-                "check": refused.check,
-                "reason": refused.reason,
-            }
-        )
-        return refused
+        admitted = verified if isinstance(verified, LoginRefused) else self._admission.admit(verified, claim, now)
+        if isinstance(admitted, LoginRefused):
+            who = verified if isinstance(verified, Principal) else None
+            self._admission.refused(claim, admitted, who)
+            return admitted
+        self.principal, self.target, self.profile = verified, admitted.target, admitted.profile
+        self._journal, self.deadline = admitted.journal, admitted.deadline
+        self._judge = Judge(self._gateway, admitted.journal, verified, admitted.target, admitted.facts)
+        return self.principal
 
     # --- deciding ------------------------------------------------------------------------------
 
