@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +24,20 @@ from checkrein.recording.files import private_folder, write_durably
 POLICY_FILES: Final = 1000
 """Files of a policy directory; more is a wrong directory."""
 
+POLICY_LOOK_SECONDS: Final = 2.0
+"""How long a change of the directory that nothing told of can stay unseen."""
+
 _log = structlog.get_logger("checkrein.policies")
+
+
+def stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Return what changes with a directory's policies: path, inode, size and time of each; never raises OSError."""
+    found = []
+    for path in sorted(folder.rglob("*"))[: 2 * POLICY_FILES]:
+        with contextlib.suppress(OSError):
+            seen = path.stat()
+            found.append((str(path), seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return tuple(found)
 
 
 def read_files(folder: Path) -> list[tuple[str, str]]:
@@ -55,6 +71,8 @@ class PolicySet:
         self._detectors = detectors
         self.problem = ""
         self.warnings: tuple[Problem, ...] = ()
+        self._one_at_a_time = threading.Lock()
+        self._stamp = stamp(folder)
         self._snapshot = self._take(self._compile())
 
     def current(self) -> Snapshot:
@@ -63,6 +81,10 @@ class PolicySet:
 
     def reload(self) -> bool:
         """Read the directory again; a bad set is reported and never replaces a good one. Return whether it holds."""
+        with self._one_at_a_time:
+            return self._reload()
+
+    def _reload(self) -> bool:
         try:
             compiled = self._compile()
         except ConfigurationError as error:
@@ -77,8 +99,21 @@ class PolicySet:
         return True
 
     async def watch(self) -> None:
-        """Reload on every change of the directory, until cancelled."""
-        async for _ in watchfiles.awatch(self._folder, step=50, debounce=200):
+        """Reload on every change of the directory, until cancelled.
+
+        Looks every POLICY_LOOK_SECONDS too: a change between start and the first watch, or under a mount that tells of
+        none, is found as well. Reading and compiling is done in a thread.
+        """
+        wait = int(POLICY_LOOK_SECONDS * 1000)
+        async for _ in watchfiles.awatch(
+            self._folder, step=50, debounce=200, rust_timeout=wait, yield_on_timeout=True, recursive=True
+        ):
+            await asyncio.to_thread(self._follow)
+
+    def _follow(self) -> None:
+        now = stamp(self._folder)
+        if now != self._stamp:
+            self._stamp = now
             self.reload()
 
     def _compile(self) -> Compiled:
