@@ -70,7 +70,7 @@ class Duties:
         """Return the duties as core's value; the view's own when this statement adds nothing."""
         base = self._view.session_duties
         conceded = not self._statement.complete and bool(self._view.column_masks)
-        if not self._columns and not clear_calls and not conceded:
+        if not self._columns and not clear_calls and not conceded and not self._calls_unknown(clear_calls):
             return base
         columns: dict[tuple[str, str], MaskDuty] = {key: owed.duty for key, owed in self._columns.items()}
         return Obligations(
@@ -78,7 +78,13 @@ class Duties:
             detect=base.detect,
             clear_calls=clear_calls,
             redact_unknown_calls=base.redact_unknown_calls,
-            fixed_texts=bool(columns) or conceded,
+            fixed_texts=bool(columns) or conceded or self._calls_unknown(clear_calls),
             read_only=base.read_only,
             record=base.record,
         )
+
+    def _calls_unknown(self, clear_calls: frozenset[str]) -> bool:
+        """Whether masks hold and a function is called that nobody vouches for: it may read, and say, anything."""
+        if not self._view.column_masks:
+            return False
+        return any(effect.verb == "call" and effect.object not in clear_calls for effect in self._statement.effects)

@@ -33,8 +33,8 @@ class CatalogRelation(msgspec.Struct, frozen=True):
     `kind` is relkind: r table, p partitioned, v view, m materialised view, f foreign table, S sequence.
 
     `definition` is the query of a view or materialised view, schema-qualified throughout. `unique_keys` are the column
-    sets of unique, non-partial indexes without expressions; `keyed` all columns that any unique or exclusion index looks
-    at, deferred, partial and of expressions too. `parents` are oids of partition and inheritance parents.
+    sets of unique, non-partial indexes without expressions; `keyed` all columns that any unique or exclusion index
+    looks at, deferred, partial and of expressions too. `parents` are oids of partition and inheritance parents.
     `rules` is True when it has rewrite rules other than a view's own. `extension` names the extension that owns it.
     """
 

@@ -71,6 +71,7 @@ def settled(state: State, status: int, segment: int) -> None:
     state.status = status
     if status != 73:
         return
+    state.wrote_masked = None
     if state.portals:
         state.portals = {name: one for name, one in state.portals.items() if one.segment > segment}
     if len(state.cursors) > len(state.held_cursors):

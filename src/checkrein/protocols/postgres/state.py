@@ -47,6 +47,7 @@ class State:
         self.sql_prepared: dict[str, str] = {}
         self.cursors: dict[str, Statement] = {}
         self.held_cursors: set[str] = set()
+        self.wrote_masked: Decision | None = None
         self.names = Names(known=False)
         self.names_dirty = True
         self.names_failed = False
