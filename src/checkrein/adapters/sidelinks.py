@@ -119,22 +119,41 @@ class _Pool:
             return answer
 
     async def ask(self, question: Any, cached: Any) -> Any:
-        """Ask over a link of the pool. Answers Unavailable instead of raising."""
+        """Ask over a link of the pool. Answers Unavailable instead of raising.
+
+        A kept link may have died with its server: what fails over one at once is asked once more over a new one.
+        """
         async with self._slots:
-            wire: _Wire | None = None
+            kept = bool(self._idle)
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    wire = self._idle.pop() if self._idle else await self._open()
-                    await wire.pump(wire.link.ask(question, cached), self.target)
-                    answer = wire.link.result()
-                self._idle.append(wire)
-                return answer
+                return await self._once(question, cached)
+            except TimeoutError as error:
+                return self._away(error)
+            except (OSError, ProtocolError, Unavailable, ValueError) as error:
+                if not kept:
+                    return self._away(error)
+            self.close_idle(float("inf"))
+            try:
+                return await self._once(question, cached)
             except (OSError, TimeoutError, ProtocolError, Unavailable, ValueError) as error:
-                if wire is not None:
-                    wire.close()
-                return Unavailable(
-                    f"the side link to target {self.target.name} failed: {error or type(error).__name__}"
-                )
+                return self._away(error)
+
+    async def _once(self, question: Any, cached: Any) -> Any:
+        wire: _Wire | None = None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                wire = self._idle.pop() if self._idle else await self._open()
+                await wire.pump(wire.link.ask(question, cached), self.target)
+                answer = wire.link.result()
+        except BaseException:
+            if wire is not None:
+                wire.close()
+            raise
+        self._idle.append(wire)
+        return answer
+
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(f"the side link to target {self.target.name} failed: {error or type(error).__name__}")
 
     async def _open(self) -> _Wire:
         make = self._spec.side_link
@@ -191,6 +210,10 @@ class SideLinks:
             return await pool.ask(step.question, None)
         now = time.monotonic()
         return await pool.catalog_now(now if step.fresh else now - CATALOG_SECONDS)
+
+    def renew(self, target: Target, profile: Profile) -> None:
+        """Let go of kept links, so that the next question logs in anew."""
+        self._pool(target, profile).close_idle(float("inf"))
 
     def problem(self, target: Target, profile: Profile) -> str:
         """Return why the last question failed, empty when it did not: for readiness and `targets test`."""

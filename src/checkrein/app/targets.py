@@ -42,6 +42,7 @@ class Targets:
         return [await self._try(target, profile) for profile in target.profiles.values()]
 
     async def _try(self, target: Target, profile: Profile) -> dict[str, Any]:
+        self._links.renew(target, profile)
         answer = await self._catalog(target, profile)
         problem = str(answer) if isinstance(answer, Unavailable) else ""
         note = "names of statements cannot be resolved: what needs them is refused" if problem else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,9 @@ def detector_problem(definition: CustomDetector) -> str:
 
 
 def read_place(file: str | None, beside: str = "") -> Place:
-    """Read the configuration named, else `checkrein.yaml` here or beside the policies, else none."""
-    found = file or next((str(path) for path in _usual_places(beside) if path.is_file()), None)
+    """Read the configuration named, else CHECKREIN_CONFIG, else `checkrein.yaml` here or beside the policies."""
+    named = file or os.environ.get("CHECKREIN_CONFIG")
+    found = named or next((str(path) for path in _usual_places(beside) if path.is_file()), None)
     if found is None:
         return Place(None)
     from checkrein.config.load import read_config
