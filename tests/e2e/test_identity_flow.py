@@ -104,7 +104,7 @@ def test_wrong_tokens(met: World) -> None:
     """Every wrong token is refused with the check that failed and what was seen; the journal of logins has them all."""
     now = int(time.time())
     corp, signer = met.corp, met.corp.signer
-    good = {"realm_access": {"groups": ["bots"]}}
+    good: dict[str, Any] = {"realm_access": {"groups": ["bots"]}}
     claims = corp.claims("maria", **good)
     rsa_pem = signer.rsa.as_pem(private=False)
     parts = met.corp_token("maria", "bots").split(".")
