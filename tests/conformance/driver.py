@@ -81,6 +81,9 @@ class Driver(Protocol):
     def statements(self, sent: bytes) -> list[str]:
         """Return the texts of the statements in what a link carried to the target, without the gateway's own."""
 
+    def ran(self, sent: bytes, request: Request) -> bool:
+        """Say whether a request was run over a link that carried this to the target; preparing it is not running it."""
+
     def farewell(self) -> bytes:
         """Return how a client takes its leave, empty where it just goes."""
 

@@ -109,6 +109,10 @@ class EchoDriver:
         lines = sent.decode(errors="replace").split("\n")[:-1]
         return [line.replace(CARD, "[redacted]") for line in lines]
 
+    def ran(self, sent: bytes, request: Request) -> bool:
+        """There is nothing but running."""
+        return request.mark in sent
+
     def farewell(self) -> bytes:
         """There is none."""
         return b""

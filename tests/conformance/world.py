@@ -87,7 +87,7 @@ class World:
     def fresh(self) -> None:
         """Forget what the proxies carried and set them to carry everything as it comes."""
         for proxy in (self.tap, self.door):
-            proxy.connections, proxy.keep, proxy.sizes, proxy.cut, proxy.says = [], True, (), None, None
+            proxy.connections, proxy.keep, proxy.sizes, proxy.cut = [], True, (), None
         self.unjudged = []
 
     async def leave(self) -> None:
@@ -112,6 +112,13 @@ class World:
         """Return the relay of the one session that is open."""
         (found,) = self.app.sessions.by_id.values()
         return found
+
+    def carried(self) -> Carried:
+        """Return what the tap carried of the one session that is open."""
+        transport = self.relay().target.transport
+        assert transport is not None
+        address = transport.get_extra_info("sockname")[:2]
+        return next(one for one in self.tap.connections if one.client == address)
 
     # --- people --------------------------------------------------------------------------------
 

@@ -26,9 +26,14 @@ class Cut:
 
 @dataclass
 class Carried:
-    """One connection through the proxy: the bytes of each way, kept or only counted."""
+    """One connection through the proxy: the bytes of each way, kept or only counted.
+
+    `says` replaces what the server says by other bytes, once. `client` is the address that connected.
+    """
 
     cut: Cut | None
+    client: tuple[str, int]
+    says: bytes | None = None
     up: bytearray = field(default_factory=bytearray)
     down: bytearray = field(default_factory=bytearray)
     passed: dict[str, int] = field(default_factory=lambda: {UP: 0, DOWN: 0})
@@ -40,7 +45,7 @@ class Proxy:
     """Carries connections to a server. What it does is set by its attributes, at any time.
 
     `sizes` gives piece sizes (bytes) to pass everything in; `cut` is taken over by each connection as it is made;
-    `watch` sees bytes before they go to the server; `says` replaces what the server says by other bytes, once.
+    `watch` sees bytes before they go to the server.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -50,7 +55,6 @@ class Proxy:
         self.sizes: tuple[int, ...] = ()
         self.cut: Cut | None = None
         self.watch: Callable[[Carried, bytes], None] | None = None
-        self.says: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
@@ -77,7 +81,7 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        carried = Carried(self.cut)
+        carried = Carried(self.cut, writer.get_extra_info("peername")[:2])
         self.connections.append(carried)
         writers = [writer]
         try:
@@ -118,8 +122,8 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(CHUNK):
-                if way == DOWN and self.says is not None:
-                    data, self.says = self.says, None
+                if way == DOWN and carried.says is not None:
+                    data, carried.says = carried.says, None
                 for piece in pieces(data, self.sizes):
                     allowed = self._allowed(carried, way, piece)
                     if allowed and not writer.is_closing():
