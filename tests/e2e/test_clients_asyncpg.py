@@ -7,6 +7,7 @@ import io
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -30,7 +31,7 @@ async def _direct(shop: Shop, target: str = "db") -> asyncpg.Connection:
 
 def _url(shop: Shop, target: str) -> str:
     server = shop.server
-    return f"postgresql://{server.user}:{server.password}@{server.host}:{server.port}/{shop.behind(target).name}"
+    return f"postgresql://{shop.role}:{quote(shop.password)}@{server.host}:{server.port}/{shop.behind(target).name}"
 
 
 def both(shop: Shop, target: str, act: Act) -> Any:

@@ -21,7 +21,7 @@ Act = Callable[[psycopg.Connection[Any]], Any]
 def both(shop: Shop, target: str, act: Act, **options: Any) -> Any:
     """Run an act through the gateway and directly; the results are equal; return one."""
     found = []
-    for dsn in (shop.gateway.dsn(target=target), shop.behind(target).dsn()):
+    for dsn in (shop.gateway.dsn(target=target), shop.dsn(target)):
         with psycopg.connect(dsn, autocommit=True, **options) as connection:
             found.append(act(connection))
     assert found[0] == found[1]

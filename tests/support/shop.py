@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.gateway import Gateway, Target, running
-from tests.support.postgres import Database, PostgresServer
+from tests.support.postgres import PASSWORD, Database, PostgresServer
 
 SCHEMA = """
 CREATE TYPE public.mood AS ENUM ('calm', 'busy');
@@ -63,19 +63,24 @@ spec:
       allow:
         verbs: [select]
         touches: [public.orders, public.customers, public.kinds, public.open_orders, public.totals, public.days,
-                  public.days_2024, public.numbers, public.pgbench_*]
+                  public.days_2024, public.numbers, public.orders_id_seq, public.pgbench_*]
     - {name: own-table, allow: {verbs: [select, insert, update, delete, truncate, lock], touches: [public.scratch]}}
     - name: bench
       allow: {verbs: [insert, update, delete, truncate, lock], touches: [public.pgbench_*]}
     - {name: temporary, allow: {verbs: [create, select, insert, update, delete, drop], touches: ["pg_temp*.*"]}}
     - {name: talk, allow: {verbs: [listen, notify], channels: [news]}}
     - {name: number, allow: {verbs: [update], touches: [public.numbers]}}
-    - {name: twice, allow: {functions: [public.twice]}}
+    - {name: twice, allow: {functions: [public.twice], output: clear}}
   masks:
     - {columns: [public.customers.ssn], with: partial, keep_last: 4}
     - {detect: [credit_card, us_ssn, email, api_key], with: redact}
 """
 
+
+GRANTS = """
+GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role};
+"""
 
 NAMES = ("db", "ext")
 
@@ -87,6 +92,8 @@ class Shop:
     gateway: Gateway
     database: Database
     extended: Database
+    role: str
+    password: str
 
     @property
     def server(self) -> PostgresServer:
@@ -96,6 +103,10 @@ class Shop:
     def behind(self, target: str) -> Database:
         """Return the database behind a target."""
         return self.extended if target == "ext" else self.database
+
+    def dsn(self, target: str = "db") -> str:
+        """Return a connection string to the same database, as the same role, without the gateway."""
+        return self.behind(target).dsn(self.role, self.password)
 
     def environment(self, target: str = "db", **more: str) -> dict[str, str]:
         """Return the environment in which libpq's programs reach a target."""
@@ -115,7 +126,7 @@ class Shop:
         """Return the environment in which libpq's programs reach the same database without the gateway."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         server = self.server
-        own = {"PGHOST": server.host, "PGPORT": str(server.port), "PGUSER": server.user, "PGPASSWORD": server.password}
+        own = {"PGHOST": server.host, "PGPORT": str(server.port), "PGUSER": self.role, "PGPASSWORD": self.password}
         return kept | own | {"PGDATABASE": self.behind(target).name, "PGSSLMODE": "disable"}
 
     def run(
@@ -131,12 +142,24 @@ class Shop:
 
 @contextmanager
 def shop(postgres: PostgresServer, config: str = "") -> Iterator[Shop]:
-    """Run the shop's gateway over two new databases."""
+    """Run the shop's gateway over two new databases, its profile a role that is no superuser."""
+    role = postgres.create_role("shop", PASSWORD)
     made = (postgres.create_database(SCHEMA), postgres.create_database(EXTENSIONS + SCHEMA))
     try:
-        targets = [Target(one, postgres.user, postgres.password, name) for name, one in zip(NAMES, made, strict=True)]
+        for one in made:
+            _bench(one)
+            one.run(GRANTS.format(role=role))
+        targets = [Target(one, role, PASSWORD, name) for name, one in zip(NAMES, made, strict=True)]
         with running(targets, {"agents.yaml": POLICY}, config) as gateway:
-            yield Shop(gateway, *made)
+            yield Shop(gateway, *made, role, PASSWORD)
     finally:
-        for database in made:
-            database.drop()
+        for one in made:
+            one.drop()
+
+
+def _bench(database: Database) -> None:
+    """Make pgbench's tables."""
+    server = database.server
+    address = ("-h", server.host, "-p", str(server.port), "-U", server.user)
+    command = [str(Path(server.binaries) / "pgbench"), "-i", "-q", *address, database.name]
+    subprocess.run(command, env={**os.environ, "PGPASSWORD": server.password}, capture_output=True, check=True)

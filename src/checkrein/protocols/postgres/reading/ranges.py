@@ -155,7 +155,7 @@ def _function(reader: Reader, node: Node, scope: Scope) -> Source:
     reader.only("RangeFunction", node, _FUNCTION)
     alias = node.get("alias")
     source = Source("", [])
-    calls = node.get("functions", [])
+    calls = [one for item in node.get("functions", []) for one in _unnests(item)]
     for item in calls:
         _one_function(reader, item, scope, source, alias if len(calls) == 1 else None)
     if "coldeflist" in node:
@@ -165,6 +165,18 @@ def _function(reader: Reader, node: Node, scope: Scope) -> Source:
             source.columns.append(Column("ordinality", Value(type=20)))
         source.scalar = False
     return aliased(reader, alias, source)
+
+
+def _unnests(item: Node) -> list[Node]:
+    """`unnest(a, b)` in FROM is one unnest an argument, as the server reads it (parse_clause.c, RangeFunction)."""
+    parts = item.get("List", {}).get("items", [])
+    call = parts[0].get("FuncCall", {}) if parts else {}
+    arguments = call.get("args", [])
+    decorated = call.keys() - {"funcname", "args", "funcformat", "location"} or (len(parts) > 1 and parts[1])
+    if len(arguments) < 2 or decorated or strings_of(call.get("funcname")) != ["unnest"]:
+        return [item]
+    name = [{"String": {"sval": "pg_catalog"}}, {"String": {"sval": "unnest"}}]
+    return [{"List": {"items": [{"FuncCall": {**call, "funcname": name, "args": [one]}}]}} for one in arguments]
 
 
 def _one_function(reader: Reader, item: Node, scope: Scope, source: Source, alias: Node | None) -> None:
