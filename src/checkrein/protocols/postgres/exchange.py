@@ -10,6 +10,9 @@ from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.planned import Planned
 
+_EMPTY: Final = hashlib.sha256()
+"""Copied for every answer: cheaper than looking the algorithm up again."""
+
 PARSE: Final = 1
 BIND: Final = 2
 DESCRIBE: Final = 3
@@ -77,19 +80,18 @@ class Result:
         """Count bytes that the client gets into the digest."""
         self.bytes += len(frames)
         if self.digest is None:
-            self.digest = hashlib.sha256(frames)
-        else:
-            self.digest.update(frames)
+            self.digest = _EMPTY.copy()
+        self.digest.update(frames)
 
 
 class Prepared:
     """A prepared statement: its reading and the Decision under which it was prepared.
 
-    `columns` is its description once seen (None before), `types` its parameter types, `segment` the Sync segment whose
+    `version` (of the session's names) and `catalog` are what it was read under. `columns` is its description once seen (None before), `types` its parameter types, `segment` the Sync segment whose
     Parse is not confirmed yet (-1 once it is).
     """
 
-    __slots__ = ("columns", "decision", "reading", "segment", "text", "types", "version")
+    __slots__ = ("catalog", "columns", "decision", "reading", "segment", "text", "types", "version")
 
     def __init__(self, text: str, reading: Reading, decision: Decision, types: tuple[int, ...], segment: int) -> None:
         self.text = text
@@ -97,20 +99,22 @@ class Prepared:
         self.decision = decision
         self.types = types
         self.segment = segment
-        self.version = ""
+        self.version = -1
+        self.catalog: Any = None
         self.columns: tuple[Any, ...] | None = None
 
 
 class Portal:
-    """A bound portal. `asked` is the Decision of a person's yes at Bind, used up by the first Execute.
+    """A bound portal: what its statement meant at Bind, where the server plans it. `asked` is the Decision of a person's yes at Bind, used up by the first Execute.
 
     `read` is False where some parameter's type is not known, so that its text is not what the server takes it for.
     """
 
-    __slots__ = ("asked", "columns", "described", "parameters", "prepared", "read", "result", "segment")
+    __slots__ = ("asked", "columns", "described", "parameters", "prepared", "read", "reading", "result", "segment")
 
     def __init__(self, prepared: Prepared, parameters: tuple[str | None, ...], segment: int, read: bool = True) -> None:
         self.read = read
+        self.reading = prepared.reading
         self.prepared = prepared
         self.parameters = parameters
         self.segment = segment

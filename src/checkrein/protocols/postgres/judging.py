@@ -14,6 +14,7 @@ from checkrein.core.steps import Answered, Decide, Offload, Query, Steps
 from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
+from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.state import State
 
 QUESTION = CatalogQuestion()
@@ -49,12 +50,12 @@ class Judging:
         self._known_catalog: CatalogSnapshot | None = None
         self._known_version = -1
 
-    def refresh(self) -> Steps[None]:
-        """Take the target's catalog as it is now; None where the side link cannot say."""
+    def refresh(self, anew: bool = False) -> Steps[None]:
+        """Take the target's catalog as it is now; None where the side link cannot say. `anew`: asked for now."""
         state = self._state
-        fresh = state.catalog_stale and state.status == 73
-        found = yield Query(QUESTION, fresh)
-        if fresh:
+        settled = state.catalog_stale and state.status == 73
+        found = yield Query(QUESTION, anew or settled)
+        if settled:
             state.catalog_stale = False
         state.catalog = found if isinstance(found, CatalogSnapshot) else None
 
@@ -80,6 +81,25 @@ class Judging:
                 self._known.clear()
             self._known[(text, simple)] = readings
         return readings
+
+    def current(self, prepared: Prepared, unsettled: bool) -> Steps[Decision | None]:
+        """Read again at Bind what was prepared under other names or another catalog, since the server plans it then.
+
+        Returns the Decision that refuses it now, None when it may be bound.
+        """
+        state = self._state
+        yield from self.refresh()
+        if not unsettled and prepared.version == state.version and prepared.catalog is state.catalog:
+            return None
+        readings = yield from self.read(prepared.text, unsettled)
+        decision = yield from self.decide(readings[0].statement, False)
+        prepared.version = -1
+        if decision.refusal is not None:
+            return decision
+        prepared.reading, prepared.decision = readings[0], decision
+        if not unsettled:
+            prepared.version, prepared.catalog = state.version, state.catalog
+        return None
 
     def _read(self, text: str, unsettled: bool) -> Steps[tuple[Reading, ...]]:
         parsed: Any = None

@@ -110,7 +110,7 @@ class Requests(Refusing):
     def _prepare(self, data: bytes, message: Parse, text: str, reading: Reading, decision: Decision) -> None:
         state = self.state
         prepared = Prepared(text, reading, decision, message.types, state.segment)
-        prepared.version = f"{state.version}"
+        prepared.version, prepared.catalog = state.version, state.catalog
         undo = state.keep(True, message.name, prepared)
         if reading.act.setting_class == "local":
             prepared.segment = -1
@@ -141,7 +141,8 @@ class Requests(Refusing):
         if state.skipping:
             return True
         message = codec.read_bind(data[5:])
-        if not self.settle_names():
+        settled = self.settle_names()
+        if not settled:
             return False
         prepared = state.statements.get(message.statement)
         if prepared is None:
@@ -152,6 +153,10 @@ class Requests(Refusing):
             prepared.decision.pending and prepared.segment >= 0 and not state.dirty
         ):
             return False
+        refused = yield from self.judging.current(prepared, settled == 2)
+        if refused is not None:
+            self.refuse_decided(refused)
+            return True
         portal = self._portal(prepared, message)
         if prepared.reading.act.setting_class == "local":
             state.keep(False, message.portal, portal)
@@ -188,7 +193,7 @@ class Requests(Refusing):
             self.refuse_decided(decision)
             return None
         prepared = Prepared(text, readings[0], decision, (), -1)
-        prepared.version = f"{state.version}"
+        prepared.version, prepared.catalog = state.version, state.catalog
         return prepared
 
     def _ask(self, portal: Portal) -> Steps[bool]:
@@ -198,11 +203,12 @@ class Requests(Refusing):
             state.forward(codec.FLUSH, own.OWN_FLUSH)
         yield from state.flush()
         prepared = portal.prepared
-        statement = with_parameters(prepared.reading.statement, portal.parameters, portal.read)
+        statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
         decision = yield from self.judging.decide(statement, True)
         if decision.refusal is None and decision.waited:
+            yield from self.judging.refresh(True)
             readings = yield from self.judging.read(prepared.text, state.names_dirty)
-            prepared.reading = readings[0]
+            prepared.reading = portal.reading = readings[0]
             statement = with_parameters(readings[0].statement, portal.parameters, portal.read)
             decision = yield from self.judging.decide(statement, True, decision)
         if decision.refusal is not None:
@@ -267,7 +273,7 @@ class Requests(Refusing):
         if decision.refusal is not None:
             self.refuse_decided(decision)
             return True
-        result = Result(decision, prepared.reading.act)
+        result = Result(decision, portal.reading.act)
         if must_hold(result) and limit:
             refusal = Refusal(code="limit", reason="a write that owes masks or limits cannot be fetched in pieces")
             yield abandoned(decision)
@@ -283,22 +289,13 @@ class Requests(Refusing):
         return True
 
     def _final(self, portal: Portal) -> Steps[Decision]:
-        state = self.state
-        prepared = portal.prepared
-        before = state.catalog
-        yield from self.judging.refresh()
-        version = f"{state.version}"
-        if state.catalog is not before or prepared.version != version:
-            readings = yield from self.judging.read(prepared.text, state.names_dirty)
-            prepared.reading = readings[0]
-            prepared.version = version
-        statement = with_parameters(prepared.reading.statement, portal.parameters, portal.read)
+        statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
         asked = portal.asked
         if asked is not None:
             portal.asked = None
             if not asked.waited:
                 return asked
-        return (yield from self.judging.decide(statement, True, asked or prepared.decision))
+        return (yield from self.judging.decide(statement, True, asked or portal.prepared.decision))
 
     def _run(self, data: bytes, portal: Portal, result: Result) -> None:
         """Forward an Execute; whatever owes a mask is described first, a write before it runs."""

@@ -87,6 +87,7 @@ class Queries:
         for index, reading in enumerate(readings):
             decision = yield from self.judging.decide(reading.statement, True)
             if decision.refusal is None and decision.waited:
+                yield from self.judging.refresh(True)
                 again = yield from self.judging.read(text, state.names_dirty, True)
                 same = again[index] if len(again) == len(readings) else reading
                 decision = yield from self.judging.decide(same.statement, True, decision)
