@@ -216,6 +216,7 @@ class Relay:
                     lane.task = self._spawn(self._perform(lane, steps, step))
                     return
                 if self._finished:
+                    steps.close()
                     break
         except StopIteration:
             pass
@@ -236,7 +237,6 @@ class Relay:
         if lane.steps is steps:
             lane.steps = None
             self._count.closed += 1
-        steps.close()
 
     def _drop(self, lane: Lane) -> None:
         """Close a suspended generator and cancel what it waited for. One that runs right now ends by itself."""
@@ -246,6 +246,7 @@ class Relay:
             task.cancel()
             if steps is not None:
                 self._ended(lane, steps)
+                steps.close()
 
     def _next(self, lane: Lane) -> None:
         """Go on with what came while a generator ran."""

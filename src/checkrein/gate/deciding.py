@@ -72,7 +72,8 @@ class Judge:
         found = self._cache.get(key)
         if found is not None and found.complete and statement.complete:
             return found
-        judged = _Judged(statement, snapshot.decide(self.facts(statement, now, final)))
+        facts = self.facts(statement, now, final)
+        judged = _Judged(statement, snapshot.decide(facts), facts)
         if keepable(statement) and not judged.verdict.reads and judged.verdict.outcome != DENY:
             if len(self._cache) >= VERDICT_CACHE:
                 self._cache.clear()
@@ -115,6 +116,8 @@ class Judge:
         fields["parameters"] = parameters
         fields["approval"] = decision.approval
         fields["outcome"] = events.REFUSED if decision.refusal is not None else events.FORWARDED
+        if judged.read is not None:
+            fields["read"] = judged.read
         if decision.preparing:
             fields["phase"] = "prepare"
         if decision.refusal is not None:

@@ -106,11 +106,13 @@ class Gate:
         out: list[bytes] = []
         back: list[bytes] = []
         reply: Any = None
+        ended = False
         try:
             while True:
                 try:
                     step = steps.send(reply)
                 except StopIteration:
+                    ended = True
                     break
                 reply = None
                 if type(step) is Send:
@@ -144,7 +146,8 @@ class Gate:
             if back:
                 yield _gathered(Side.CLIENT, back)
         finally:
-            steps.close()
+            if not ended:  # closing one that has ended does nothing, slowly
+                steps.close()
 
     def _flush(self, out: list[bytes], back: list[bytes]) -> Steps[None]:
         """Journal, then forward: one write a side."""

@@ -18,6 +18,8 @@ START: Final = "0" * 64
 ENVELOPE: Final = frozenset(("seq", "at", "mono", "prev", "kind"))
 
 _encode: Final = msgspec.json.Encoder().encode
+_EMPTY: Final = sha256()
+_HEAD: Final = b'{"seq":%d,"at":%.6f,"mono":%.6f,"prev":"%b","kind":"%b"'
 
 
 class Chain:
@@ -45,11 +47,12 @@ class Chain:
         if not ENVELOPE.isdisjoint(fields):
             raise Unavailable(f"an event of kind {kind} carries a field of the envelope")
         tail = b"}" if len(body) == 2 else b"," + body[1:]
-        head = f'{{"seq":{self.seq},"at":{at:.6f},"mono":{mono:.6f},"prev":"{self.prev}","kind":"{kind}"'
-        line = head.encode() + tail
+        line = _HEAD % (self.seq, at, mono, self.prev.encode(), kind.encode()) + tail
         if len(line) > LINE_BYTES:
             raise Unavailable(f"an event of kind {kind} is longer than a journal line may be")
-        self.prev = sha256(line).hexdigest()
+        digest = _EMPTY.copy()  # a copy is cheaper than looking the algorithm up again
+        digest.update(line)
+        self.prev = digest.hexdigest()
         self.seq += 1
         self._lines.append(line)
         self._lines.append(b"\n")

@@ -14,8 +14,6 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from checkrein.core.errors import Unavailable
 from checkrein.core.events import CLOSED, GAP, OPENED, SEGMENT
 from checkrein.core.limits import SEGMENT_BYTES, SEGMENT_TAIL_BYTES
@@ -38,21 +36,32 @@ class Health:
         self.ok = True
 
 
-class Tools(msgspec.Struct, frozen=True):
+class Tools:
     """What journals share. `clock` gives epoch seconds, `mono` monotonic ones.
 
     `on_dirty` is told once when a journal has unsynced bytes (see sync.py), `on_trouble` a sentence when a background
-    job failed. `executor` may be None: jobs then run in place.
+    job failed. `executor` may be None: jobs then run in place. A plain class: the module is compiled.
     """
 
-    clock: Callable[[], float]
-    mono: Callable[[], float]
-    key: SigningKey
-    executor: Executor | None = None
-    on_dirty: Callable[[Any], None] = _ignore
-    on_trouble: Callable[[str], None] = _ignore
-    segment_bytes: int = SEGMENT_BYTES
-    health: Health = msgspec.field(default_factory=Health)
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        mono: Callable[[], float],
+        key: SigningKey,
+        executor: Executor | None = None,
+        on_dirty: Callable[[Any], None] = _ignore,
+        on_trouble: Callable[[str], None] = _ignore,
+        segment_bytes: int = SEGMENT_BYTES,
+        health: Health | None = None,
+    ) -> None:
+        self.clock = clock
+        self.mono = mono
+        self.key = key
+        self.executor = executor
+        self.on_dirty = on_dirty
+        self.on_trouble = on_trouble
+        self.segment_bytes = segment_bytes
+        self.health = health if health is not None else Health()
 
 
 class Journal:
