@@ -29,6 +29,7 @@ INSERT INTO open_parent VALUES (1);
 CREATE TABLE open_child (id int PRIMARY KEY, parent int REFERENCES open_parent DEFERRABLE INITIALLY DEFERRED,
   ssn text);
 CREATE TABLE open_asked (id int PRIMARY KEY, what text);
+CREATE TABLE open_other (id int PRIMARY KEY, what text);
 CREATE TABLE open_queue (what text);
 CREATE SEQUENCE open_numbers;
 CREATE TABLE secret_keys (id int PRIMARY KEY, key text, n int DEFAULT 0);
