@@ -18,6 +18,7 @@ from checkrein.core.spec import ProtocolSpec
 from checkrein.core.target import Target
 from checkrein.masking.detectors import problem
 from checkrein.policy.compile import Compiled, compile_directory
+from checkrein.policy.load import TEST_SUFFIXES
 from checkrein.policy.snapshot import Snapshot
 from checkrein.recording.files import private_folder, write_durably
 
@@ -73,7 +74,7 @@ class PolicySet:
         self.warnings: tuple[Problem, ...] = ()
         self._one_at_a_time = threading.Lock()
         self._stamp = stamp(folder)
-        self._snapshot = self._take(self._compile())
+        self._snapshot = self._take(*self._compile())
 
     def current(self) -> Snapshot:
         """Return the snapshot in force now."""
@@ -86,14 +87,14 @@ class PolicySet:
 
     def _reload(self) -> bool:
         try:
-            compiled = self._compile()
+            compiled, files = self._compile()
         except ConfigurationError as error:
             self.problem = str(error)
             _log.error("policies refused; the earlier set stays in force", problems=self.problem.splitlines())
             return False
         self.problem = ""
         before = self._snapshot.id
-        self._snapshot = self._take(compiled)
+        self._snapshot = self._take(compiled, files)
         if self._snapshot.id != before:
             _log.info("policies in force", snapshot=self._snapshot.id, before=before)
         return True
@@ -116,10 +117,12 @@ class PolicySet:
             self._stamp = now
             self.reload()
 
-    def _compile(self) -> Compiled:
-        return compile_directory(read_files(self._folder), self._specs, self._targets, self._detectors, problem)
+    def _compile(self) -> tuple[Compiled, list[tuple[str, str]]]:
+        files = read_files(self._folder)
+        return compile_directory(files, self._specs, self._targets, self._detectors, problem), files
 
-    def _take(self, compiled: Compiled) -> Snapshot:
+    def _take(self, compiled: Compiled, files: list[tuple[str, str]]) -> Snapshot:
+        """Put a set into the archive, as it was written, so that it can be compiled again to the same snapshot."""
         self.warnings = compiled.warnings
         for warning in compiled.warnings:
             _log.warning("policy", problem=str(warning))
@@ -127,5 +130,11 @@ class PolicySet:
         path = self._archive / f"{compiled.snapshot.id}.json"
         if not path.exists():
             documents = [json.loads(one.value.model_dump_json(by_alias=True)) for one in compiled.documents]
-            write_durably(path, json.dumps({"id": compiled.snapshot.id, "documents": documents}, indent=1).encode())
+            written = [
+                {"name": str(Path(name).relative_to(self._folder)), "text": text}
+                for name, text in files
+                if not name.endswith(TEST_SUFFIXES)
+            ]
+            kept = {"id": compiled.snapshot.id, "documents": documents, "files": written}
+            write_durably(path, json.dumps(kept, indent=1).encode())
         return compiled.snapshot

@@ -24,9 +24,10 @@ class _Judged:
     The text is not kept: a verdict cache full of long statements would be gigabytes.
     """
 
-    __slots__ = ("complete", "fields", "first", "parts", "verdict")
+    __slots__ = ("complete", "fields", "first", "parts", "read", "verdict")
 
-    def __init__(self, statement: Statement, verdict: Verdict) -> None:
+    def __init__(self, statement: Statement, verdict: Verdict, facts: FactRecord) -> None:
+        self.read = {"now": facts.now, "counters": facts.counters.copy()} if verdict.reads else None
         self.parts = (statement.effects, statement.outputs, statement.uses, statement.relations)
         self.complete = statement.complete
         self.verdict = verdict
