@@ -228,7 +228,14 @@ class Relay:
         self._next(lane)
 
     async def _perform(self, lane: Lane, steps: Steps[None], step: Any) -> None:
-        reply = await self._work.perform(step)
+        try:
+            reply = await self._work.perform(step)
+        except Exception as error:  # noqa: BLE001 - a session must not stay behind work that broke
+            if lane.steps is steps:
+                lane.step = lane.task = None
+                self._ended(lane, steps)
+                self._broke(error)
+            return
         if lane.steps is steps:
             lane.step = lane.task = None
             self._run(lane, steps, reply)

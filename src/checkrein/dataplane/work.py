@@ -29,7 +29,7 @@ class Sides(Protocol):
 
 
 class Work:
-    """Performs one relay's waiting steps. Answers are values; nothing raises but cancellation."""
+    """Performs one relay's waiting steps. Answers are values; only a client's failed TLS raises, Unavailable."""
 
     def __init__(self, relay: Sides, services: Services) -> None:
         self._relay = relay
@@ -82,7 +82,10 @@ class Work:
     async def _client_tls(self) -> None:
         context = self._services.client_tls()
         assert context is not None
-        await self._upgrade(self._relay.client, context, server_side=True)
+        try:
+            await self._upgrade(self._relay.client, context, server_side=True)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise Unavailable(f"TLS with the client failed: {tls_reason(error)}") from error
 
     async def _target_tls(self) -> bytes | DialError:
         target = self._relay.gate.target
