@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import frame_size, run_of
-from checkrein.core.limits import CELL_BYTES, HELD_BYTES, MESSAGE_BYTES, SAMPLE_BYTES, SAMPLE_ROWS
+from checkrein.core.limits import CELL_BYTES, HELD_BYTES, MESSAGE_BYTES, SAMPLE_BYTES, SAMPLE_ROWS, WHOLE_ROW_BYTES
 from checkrein.core.side import Side
 from checkrein.core.steps import Describe, Steps
 from checkrein.core.verdict import Refusal
@@ -25,6 +25,7 @@ from checkrein.protocols.postgres.exchange import (
 )
 from checkrein.protocols.postgres.finishing import finished
 from checkrein.protocols.postgres.planned import Plans
+from checkrein.protocols.postgres.startup import encoding_of
 from checkrein.protocols.postgres.state import State
 from checkrein.protocols.postgres.telling import Broken, Telling
 from checkrein.protocols.postgres.transitions import EXPECTED
@@ -41,7 +42,7 @@ class Answers(Telling):
 
     def __init__(self, state: State) -> None:
         super().__init__(state)
-        self._left = 0
+        self.left = 0
         self._described: dict[bytes, tuple[Any, ...]] = {}
         self._plans = Plans()
 
@@ -51,7 +52,7 @@ class Answers(Telling):
         buffer = state.incoming + data if state.incoming else data
         state.incoming = b""
         at = 0
-        if self._left:
+        if self.left:
             at = self._pass_on(buffer, 0)
         size = len(buffer)
         while at < size:
@@ -74,8 +75,8 @@ class Answers(Telling):
 
     def _pass_on(self, buffer: bytes, at: int) -> int:
         """Pass on the rest of a long row that owes nothing."""
-        piece = buffer[at : at + self._left]
-        self._left -= len(piece)
+        piece = buffer[at : at + self.left]
+        self.left -= len(piece)
         result = self._running()
         if result is not None and not self._muted:
             result.take(piece)
@@ -110,10 +111,10 @@ class Answers(Telling):
             yield from self._take(result, buffer, at, end, count, kind)
         elif result.masker is None and result.plan is None and state.held is None:
             whole = frame_size(buffer, at, 0x7FFFFFFF, Side.TARGET)
-            if not whole:
+            if whole <= WHOLE_ROW_BYTES:
                 return at
             result.rows += 1
-            self._left = whole
+            self.left = whole
             return self._pass_on(buffer, at)
         elif len(buffer) - at > CELL_BYTES:
             raise Broken(Refusal(code="limit", reason="a row is too long to be masked"), result.act.data_modifying)
@@ -296,6 +297,8 @@ class Answers(Telling):
             return Refusal(code="witness", reason=reason)
         if columns is None:
             return None
+        if act.copy_encoding and encoding_of(act.copy_encoding) != self._encoding():
+            return Refusal(code="mask_failed", reason="COPY with an ENCODING other than the session's cannot be masked")
         types = self._types()
         found = yield Describe(result.decision, column_infos(columns, result.decision.statement, types))
         if isinstance(found, Refusal):

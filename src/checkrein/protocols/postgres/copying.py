@@ -9,7 +9,6 @@ from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.catalog import CatalogSnapshot
 from checkrein.protocols.postgres.exchange import Result
 from checkrein.protocols.postgres.messages import RowColumn
-from checkrein.protocols.postgres.startup import encoding_of
 from checkrein.protocols.postgres.state import State
 
 
@@ -32,10 +31,6 @@ def copied_columns(catalog: CatalogSnapshot | None, act: Act) -> tuple[RowColumn
 def plan_copy(state: State, answers: Answers, result: Result) -> Steps[Refusal | None]:
     """Fix the mask plan of a copy of a table; a Refusal when that cannot be done."""
     act = result.act
-    if act.copy_encoding:
-        known = {"utf-8": "UTF8", "latin-1": "LATIN1"}[state.encoding]
-        if encoding_of(act.copy_encoding) != known:
-            return Refusal(code="mask_failed", reason="COPY with an ENCODING other than the session's cannot be masked")
     columns = copied_columns(state.catalog, act)
     if columns is None:
         reason = "COPY owes masks and its columns are not known; send COPY (query) as a simple Query outside a block"
