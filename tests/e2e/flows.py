@@ -184,3 +184,9 @@ def approval(gateway: Gateway, id: str) -> dict[str, Any]:
     """Return an approval as the API shows it."""
     with gateway.api("anna") as client:
         return client.get(f"/api/v1/approvals/{id}").raise_for_status().json()  # type: ignore[no-any-return]
+
+
+def amount(gateway: Gateway, id: int) -> Any:
+    """Return an order's amount as the database has it now."""
+    with gateway.connect() as connection:
+        return connection.execute("SELECT amount FROM orders WHERE id = %s", [id]).fetchall()[0][0]

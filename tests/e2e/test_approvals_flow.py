@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import asyncpg
 import psycopg
 import pytest
 
-from tests.e2e.flows import ASKING, Held, answer, approval, approve, asking, detail, refused, run, until
-from tests.support.gateway import Gateway, launch
-from tests.support.postgres import PASSWORD, PostgresServer
+from tests.e2e.flows import Held, amount, answer, approval, approve, asking, detail, refused, run, until
+from tests.support.gateway import Gateway
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")
 def gateway(postgres: PostgresServer) -> Iterator[Gateway]:
     with asking(postgres, targets=("db", "other")) as found:
         yield found
-
-
-def amount(gateway: Gateway, id: int) -> Any:
-    with gateway.connect() as connection:
-        return connection.execute("SELECT amount FROM orders WHERE id = %s", [id]).fetchall()[0][0]
 
 
 # --- holding, and who answers ---------------------------------------------------------------------
@@ -277,128 +268,6 @@ def test_cancel_while_asked(gateway: Gateway) -> None:
         assert connection.execute("SELECT 8").fetchone() == (8,)
 
 
-# --- every way to send a statement ----------------------------------------------------------------
-
-
-def test_asked_in_a_transaction_block(gateway: Gateway) -> None:
-    """Held in a block: the yes lets it run inside; a no fails the block natively, and nothing of it stays."""
-    with gateway.connect() as connection:
-        connection.execute("BEGIN")
-        connection.execute("INSERT INTO free (word) VALUES ('kept')")
-        held = Held(connection, run("UPDATE orders SET amount = 2000 WHERE id = 9"))
-        approve(gateway, held.id)
-        assert held.end() == 1
-        connection.execute("COMMIT")
-        connection.execute("BEGIN")
-        connection.execute("INSERT INTO free (word) VALUES ('lost')")
-        held = Held(connection, run("UPDATE orders SET amount = 3000 WHERE id = 9"))
-        answer(gateway, "anna", held.id, "deny")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            held.end()
-        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
-            connection.execute("SELECT 1")
-        connection.execute("ROLLBACK")
-        assert connection.execute("SELECT count(*) FROM free WHERE word = 'lost'").fetchone() == (0,)
-        assert connection.execute("SELECT count(*) FROM free WHERE word = 'kept'").fetchone() == (1,)
-    assert amount(gateway, 9) == 2000
-
-
-def test_asked_in_a_script(gateway: Gateway) -> None:
-    """One simple query of several statements: the whole is held where the asked one stands, and runs in order."""
-    with gateway.connect() as connection:
-        text = "INSERT INTO free (word) VALUES ('s1'); UPDATE orders SET amount = 1 WHERE id = 10; SELECT 3"
-        held = Held(connection, run(text))
-        approve(gateway, held.id)
-        held.end()
-    assert amount(gateway, 10) == 1
-
-
-def prepared(text: str, *parameters: Any) -> Callable[[psycopg.Connection[Any]], int]:
-    """Return work that runs a statement prepared on the server."""
-    return lambda connection: connection.execute(text.encode(), parameters, prepare=True).rowcount
-
-
-def test_asked_in_the_extended_protocol(gateway: Gateway) -> None:
-    """With parameters, prepared on the server and run three times: every run is asked with its own parameters."""
-    with gateway.connect() as connection:
-        for value in (21, 22, 23):
-            held = Held(connection, prepared("UPDATE orders SET amount = %s WHERE id = 11", value))
-            assert approval(gateway, held.id)["parameters"] == [str(value)]
-            approve(gateway, held.id)
-            assert held.end() == 1
-    assert amount(gateway, 11) == 23
-
-
-def test_asked_in_a_pipeline(gateway: Gateway) -> None:
-    """A pipeline with an asked statement in the middle: earlier ones answer, the asked one waits, later ones follow."""
-
-    def work(connection: psycopg.Connection[Any]) -> Any:
-        with connection.pipeline():
-            one = connection.execute("SELECT 1")
-            two = connection.execute("UPDATE orders SET amount = 5 WHERE id = 12 RETURNING id")
-            three = connection.execute("SELECT 3")
-            return one.fetchall(), two.fetchall(), three.fetchall()
-
-    with gateway.connect() as connection:
-        held = Held(connection, work)
-        approve(gateway, held.id)
-        assert held.end() == ([(1,)], [(12,)], [(3,)])
-
-
-def test_denied_in_a_pipeline(gateway: Gateway) -> None:
-    """A no in the middle of a pipeline: what follows to the Sync is skipped as the protocol says, nothing hangs."""
-
-    def work(connection: psycopg.Connection[Any]) -> Any:
-        with connection.pipeline():
-            one = connection.execute("SELECT 1")
-            connection.execute("UPDATE orders SET amount = 0 WHERE id = 13")
-            connection.execute("INSERT INTO free (word) VALUES ('after a no')")
-            return one.fetchall()
-
-    with gateway.connect() as connection:
-        held = Held(connection, work)
-        answer(gateway, "anna", held.id, "deny")
-        with pytest.raises(psycopg.Error):
-            held.end()
-        assert connection.execute("SELECT count(*) FROM free WHERE word = 'after a no'").fetchone() == (0,)
-    assert amount(gateway, 13) == 13
-
-
-def test_asked_of_asyncpg(gateway: Gateway) -> None:
-    """asyncpg (binary parameters, prepared by itself) is held, told, and served; a no is its own exception."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        ids: asyncio.Queue[str] = asyncio.Queue()
-        context = ssl.create_default_context(cafile=str(gateway.ca))
-        connection = await asyncpg.connect(
-            host="127.0.0.1",
-            port=gateway.port,
-            user="default",
-            database="db",
-            password=gateway.token("bot"),
-            ssl=context,
-        )
-        connection.add_log_listener(lambda _, m: ids.put_nowait(str(m.message)) if "approval" in m.message else None)
-        try:
-            for verb in ("approve", "deny"):
-                task = asyncio.ensure_future(connection.execute("UPDATE orders SET amount = $1 WHERE id = $2", 77, 14))
-                notice = await asyncio.wait_for(ids.get(), 20)
-                id = notice.split("for approval ", 1)[1].split()[0]
-                await loop.run_in_executor(None, answer, gateway, "anna", id, verb)
-                if verb == "approve":
-                    assert await asyncio.wait_for(task, 20) == "UPDATE 1"
-                else:
-                    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                        await asyncio.wait_for(task, 20)
-            assert await connection.fetchval("SELECT 5") == 5
-        finally:
-            await connection.close(timeout=10)
-
-    asyncio.run(main())
-    assert amount(gateway, 14) == 77
-
-
 # --- what the approver sees -----------------------------------------------------------------------
 
 
@@ -414,102 +283,3 @@ def test_ap_12_invisible_characters(gateway: Gateway) -> None:
         assert "\\u202e" in shown and "\\u200b" in shown and "the end" in shown, command
     assert approval(gateway, id)["statement"] == text, "the API gives the text itself"
     answer(gateway, "anna", id, "deny")
-
-
-# --- with a configuration of their own ------------------------------------------------------------
-
-CHANGED = ASKING.replace(
-    "approvers: {groups: [oncall]}\n      wait: {hold: 30s",
-    "approvers: {groups: [oncall, others]}\n      wait: {hold: 30s",
-)
-DENYING = ASKING.replace(
-    "  masks:", "    - {name: frozen, deny: {verbs: [update], touches: [public.orders]}, message: Frozen.}\n  masks:"
-)
-UNRELATED = ASKING.replace("keep_last: 4", "keep_last: 3")
-
-
-def in_force(gateway: Gateway, before: int) -> None:
-    """Wait until the gateway took the policies that were just written."""
-    until(lambda: gateway.log.count('"policies in force"') > before, "new policies")
-
-
-@pytest.mark.parametrize(("policy", "passes"), [(CHANGED, False), (DENYING, False), (UNRELATED, True)])
-def test_ap_10_policy_changed_meanwhile(postgres: PostgresServer, policy: str, passes: bool) -> None:
-    """Between ask and yes: a changed asking rule voids, a new deny wins, an unrelated edit does neither."""
-    assert policy != ASKING
-    with asking(postgres) as gateway, gateway.connect() as connection:
-        held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 1"))
-        id, before = held.id, gateway.log.count('"policies in force"')
-        gateway.write_policies({"asking.yaml": policy})
-        in_force(gateway, before)
-        approve(gateway, id)
-        if passes:
-            assert held.end() == 1
-            return
-        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
-            held.end()
-        assert detail(caught.value)["code"] in ("approval_withdrawn", "denied"), caught.value
-        assert approval(gateway, id)["state"] in ("withdrawn", "approved")
-        assert amount(gateway, 1) == 1
-        told = (
-            refused(connection, "UPDATE orders SET amount = 0 WHERE id = 1")
-            if policy == DENYING
-            else {"rule": "frozen"}
-        )
-        assert told["rule"] == "frozen"
-
-
-def test_ap_8_restart_while_pending(postgres: PostgresServer) -> None:
-    """Killed while a person was waited for: the question is expired after the start, a yes comes too late, nothing ran.
-
-    A grant that was given before stays one: the resend uses it, once.
-    """
-    with asking(postgres) as gateway:
-        connection = gateway.connect()
-        given = refused(connection, "INSERT INTO brief VALUES (1, 'x')")["approval"]
-        approve(gateway, given)
-        held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 1"))
-        id = held.id
-        gateway.process.kill()
-        gateway.process.wait(10)
-        with pytest.raises(psycopg.OperationalError):
-            held.end()
-        connection.close()
-        launch(gateway)
-        assert approval(gateway, id)["state"] == "expired"
-        assert answer(gateway, "anna", id)[0] == 409
-        assert amount(gateway, 1) == 1
-        with gateway.connect() as again:
-            assert again.execute("INSERT INTO brief VALUES (1, 'x')").rowcount == 1
-            assert refused(again, "INSERT INTO brief VALUES (1, 'x')")["approval"] != given
-
-
-def test_ap_2_other_profile(postgres: PostgresServer) -> None:
-    """A grant for one credential profile is none for another."""
-    profiles = """profiles:
-  default: {user: postgres, password: "env:FLOW_PASSWORD"}
-  second: {user: postgres, password: "env:FLOW_PASSWORD"}"""
-    text = "INSERT INTO brief VALUES (1, 'x')"
-    with asking(postgres, options=profiles, env={"FLOW_PASSWORD": PASSWORD}) as gateway:
-        with gateway.connect() as connection:
-            id = refused(connection, text)["approval"]
-        approve(gateway, id)
-        with gateway.connect(profile="second") as connection:
-            told = refused(connection, text)["approval"]
-            assert told != id
-            assert approval(gateway, told)["profile"] == "second"
-
-
-def test_local_approver(postgres: PostgresServer) -> None:
-    """With `people.local_approver: true` the owner of the data folder may answer over the socket, and is named."""
-    with asking(postgres) as gateway:
-        file = gateway.folder / "checkrein.yaml"
-        file.write_text(file.read_text().replace("people:\n  roles", "people:\n  local_approver: true\n  roles"))
-        assert gateway.stop() == 0
-        launch(gateway)
-        with gateway.connect() as connection:
-            held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 1"))
-            done = gateway.command("approvals", "approve", held.id)
-            assert done.returncode == 0, done.stderr
-            assert held.end() == 1
-        assert approval(gateway, held.id)["answered_by"][0].startswith("local:")
