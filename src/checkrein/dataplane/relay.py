@@ -84,6 +84,7 @@ class Relay:
         self._timer: asyncio.TimerHandle | None = None
         self._reason = ""
         self._finished = False
+        self._polling = False
         self._gone = False
 
     # --- life ----------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ class Relay:
         if lane.held >= limit:
             self._reading(side)
             if side is Side.CLIENT:
-                asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
+                self._poll_later()
 
     def ended(self, side: Side) -> None:
         """A peer is gone. A client that waits for a person withdraws its question; other waits end first."""
@@ -170,6 +171,8 @@ class Relay:
         """Back-pressure: while one side's write buffer is full, the other is not read."""
         (self._full.add if full else self._full.discard)(side)
         self._reading(Side.TARGET if side is Side.CLIENT else Side.CLIENT)
+        if full and side is Side.TARGET:
+            self._poll_later()
 
     def _reading(self, side: Side) -> None:
         transport = self._endpoint(side).transport
@@ -182,14 +185,23 @@ class Relay:
         else:
             transport.resume_reading()
 
+    def _poll_later(self) -> None:
+        if not self._polling:
+            self._polling = True
+            asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
+
     def _poll(self) -> None:
-        if self._finished or self._lanes[Side.CLIENT].held < PARKED_INPUT:
+        """Look whether a client that is not read has gone. What it sent before an orderly end still goes to a slow
+        target; behind a question that waits for a person it does not."""
+        self._polling = False
+        parked = self._lanes[Side.CLIENT].held >= PARKED_INPUT
+        if self._finished or not (parked or Side.TARGET in self._full):
             return
-        if self.client.hung_up():
+        if self.client.hung_up(reset_only=not parked):
             self._lanes[Side.CLIENT].queue.clear()
             self.ended(Side.CLIENT)
         else:
-            asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
+            self._poll_later()
 
     def _endpoint(self, side: Side) -> Endpoint:
         return self.client if side is Side.CLIENT else self.target

@@ -72,13 +72,17 @@ class Endpoint(asyncio.Protocol):
         """The peer caught up."""
         self.relay.pressure(self.side, False)
 
-    def hung_up(self) -> bool:
-        """Whether the peer went away, found without reading (a paused transport does not notice)."""
+    def hung_up(self, reset_only: bool = False) -> bool:
+        """Whether the peer went away, found without reading (a paused transport does not notice).
+
+        `reset_only`: an orderly end, before which there may be bytes that were not read, does not count.
+        """
         if self.transport is None or self.transport.is_closing():
             return True
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return True
         poll = select.poll()
-        poll.register(sock.fileno(), select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+        orderly = 0 if reset_only else select.POLLRDHUP
+        poll.register(sock.fileno(), orderly | select.POLLHUP | select.POLLERR)
         return bool(poll.poll(0))
