@@ -138,6 +138,27 @@ def test_pg_a16_views_and_functions_over_protected_tables(world: World) -> None:
     )
 
 
+def test_pg_a16_whole_schemas(world: World) -> None:
+    """What is done to a schema is done to the tables in it, and what to a part of a table, to the table."""
+    with world.broad():
+        world.must_refuse(
+            "ALTER SCHEMA vault RENAME TO open_vault",
+            "ALTER SCHEMA vault OWNER TO CURRENT_USER",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
+            "GRANT ALL ON ALL TABLES IN SCHEMA open_none, vault TO PUBLIC",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC",
+            "GRANT USAGE ON SCHEMA vault TO PUBLIC",
+            "COMMENT ON COLUMN vault.items.name IS 'x'",
+            "COMMENT ON COLUMN secret_keys.key IS 'x'",
+            "COMMENT ON TABLE vault.items IS 'x'",
+            "COMMENT ON CONSTRAINT secret_keys_pkey ON secret_keys IS 'x'",
+            "SECURITY LABEL ON COLUMN secret_keys.key IS 'x'",
+            "DROP TRIGGER t ON vault.items",
+            who=("bot",),
+            code="42501",
+        )
+
+
 def test_pg_a17_doors(world: World) -> None:
     """Files, programs, other databases, texts that run as SQL, settings of the server: shut."""
     marker = Path("/tmp/checkrein-pg-a17")
@@ -208,7 +229,7 @@ def test_pg_a17_doors(world: World) -> None:
         "CREATE CAST (int AS text) WITHOUT FUNCTION",
         "CREATE DOMAIN open_d AS text CHECK (open_wiper() > 0)",
         "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION open_reader()",
-        "SECURITY LABEL ON TABLE open_items IS 'x'",
+        "SECURITY LABEL ON TABLE secret_keys IS 'x'",
         "REASSIGN OWNED BY postgres TO postgres",
         "DROP OWNED BY postgres",
         "CHECKPOINT",

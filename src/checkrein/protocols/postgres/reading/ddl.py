@@ -62,6 +62,9 @@ _OF_TABLES: Final = frozenset(
     {"OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT"}
 )
 """Parts of a table: what is done to them is done to it."""
+_RELATIONS: Final = frozenset(
+    {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE", "OBJECT_INDEX"}
+)
 _EXPRESSION_FIELDS: Final = frozenset(
     {"raw_expr", "raw_default", "expr", "qual", "with_check", "whereClause", "whenClause"}
 )
@@ -80,6 +83,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         what = {"OBJECT_VIEW": "view", "OBJECT_SEQUENCE": "sequence", "OBJECT_MATVIEW": "matview"}.get(
             str(node.get("objtype", "")), "table"
         )
+    if what == "comment":
+        what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
     if kind == "ViewStmt" and node.get("replace"):
         guard = doors.MASKED_DDL
     if "schemaElts" in node:
@@ -245,7 +250,19 @@ def rename(reader: Reader, node: Node) -> Part:
         names = named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
     for name in names:
         reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+    if "OBJECT_SCHEMA" in (node.get("renameType"), node.get("objectType")):
+        schema = node.get("subname") or node.get("object", {}).get("String", {}).get("sval", "")
+        _inside(reader, str(schema), "alter", doors.MASKED_DDL)
     return _ddl()
+
+
+def _inside(reader: Reader, schema: str, verb: str, guard: str = "") -> None:
+    """Note what is done to a schema for every relation in it: it is renamed, or granted, with it."""
+    for relation in reader.catalog.relations_by_oid.values():
+        if relation.schema == schema:
+            reader.relations[relation.oid] = relation
+            name, kind = relation_name(relation), relation_kind(relation)
+            reader.effect(Effect(verb=verb, object=name, kind=kind, oid=relation.oid, guard=guard))
 
 
 _DROPPED: Final = {
@@ -290,6 +307,8 @@ def grant(reader: Reader, node: Node) -> Part:
         elif kind == "String":
             name = str(inner.get("sval", ""))
             reader.effect(Effect(verb="grant", object=full_name(name), kind="schema" if schemas else "object"))
+            if schemas or node.get("objtype") == "OBJECT_SCHEMA":
+                _inside(reader, name, "grant")
         else:
             names = strings_of(inner.get("objname") or inner.get("names") or inner.get("items"))
             reader.effect(Effect(verb="grant", object=_qualified(reader, names or ["object"]), kind="object"))
