@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import psycopg
 import pytest
 
@@ -104,3 +106,35 @@ def test_local_approver(postgres: PostgresServer) -> None:
             assert done.returncode == 0, done.stderr
             assert held.end() == 1
         assert approval(gateway, held.id)["answered_by"][0].startswith("local:")
+
+
+def test_gw_6_store_away(postgres: PostgresServer) -> None:
+    """The approval store is away: what must be asked is refused natively, the rest is served, and it heals."""
+    with asking(postgres) as gateway, gateway.connect() as connection:
+        connection.execute("SELECT 1 FROM orders")
+        store = sqlite3.connect(gateway.data / "state.db", isolation_level=None)
+        try:
+            store.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(psycopg.errors.SystemError) as caught:
+                connection.execute("UPDATE orders SET amount = 0 WHERE id = 1")
+            told = detail(caught.value)
+            assert (told["code"], told["retry"]) == ("unavailable", "after:30") and "store" in told["reason"], told
+            assert connection.execute("SELECT amount FROM orders WHERE id = 1").fetchone() == (1,)
+            store.execute("ROLLBACK")
+        finally:
+            store.close()
+        held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 1"))
+        approve(gateway, held.id)
+        assert held.end() == 1
+
+
+def test_gw_13_owner_said_loudly(postgres: PostgresServer) -> None:
+    """Whoever runs as the owner of the data folder owns the gateway: the start says so; that user may not approve."""
+    with asking(postgres) as gateway, gateway.connect() as connection:
+        assert "owns this gateway" in gateway.log
+        held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 1"))
+        done = gateway.command("approvals", "approve", held.id)
+        assert done.returncode == 1 and "approver" in done.stderr
+        answer(gateway, "anna", held.id, "deny")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            held.end()

@@ -252,7 +252,7 @@ def test_targets(gateway: Gateway) -> None:
 
 
 def test_targets_that_fail(gateway: Gateway, postgres: PostgresServer) -> None:
-    """A wrong target password: `targets test` exits 1 with the reason, never the password; a rotation heals it."""
+    """GW-10, a wrong target password: `targets test` exits 1, the password is nowhere told; a rotation heals it."""
     secret = gateway.folder / "db.password"
     secret.write_text("wrong-password-planted")
     try:

@@ -93,7 +93,7 @@ def refusal_of(verdict: Verdict, settled: Settled) -> Refusal:
         "denied": ("approval_denied", f"the approval was denied{_because(settled.reason)}", "never"),
         "expired": ("approval_expired", "nobody answered before the question expired", "never"),
         "withdrawn": ("approval_withdrawn", f"the question was withdrawn{_because(settled.reason)}", "never"),
-    }.get(settled.state, ("unavailable", f"the approval could not be settled{_because(settled.reason)}", "never"))
+    }.get(settled.state, ("unavailable", f"the approval could not be settled{_because(settled.reason)}", "after:30"))
     return Refusal(
         code=code,
         reason=f"{first.message}: {reason}" if first.message else reason[:1].upper() + reason[1:],
