@@ -1,4 +1,4 @@
-"""The gateway that the attacks of PG-A are made on: one a worker, since each test proves that nothing changed."""
+"""The gateways that the attacks are made on: one of each kind a worker."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.bypass import leak
 from tests.bypass.attack import POLICIES, SCHEMA, World
 from tests.support.gateway import Target, running
 from tests.support.postgres import PostgresServer
@@ -17,4 +18,22 @@ def world(postgres: PostgresServer) -> Iterator[World]:
     database = postgres.create_database(SCHEMA)
     with running([Target(database)], POLICIES) as gateway:
         yield World(gateway, database)
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def leaks(postgres: PostgresServer) -> Iterator[leak.Leaks]:
+    """A gateway in front of masked columns; its profile is a superuser, so only the gateway stands before them."""
+    database = postgres.create_database(leak.SCHEMA)
+    with running([Target(database)], leak.POLICIES) as gateway:
+        yield leak.Leaks(gateway, database)
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def detecting(postgres: PostgresServer) -> Iterator[leak.Leaks]:
+    """A gateway that masks nothing by name: detectors alone."""
+    database = postgres.create_database(leak.SCHEMA)
+    with running([Target(database)], leak.DETECTING) as gateway:
+        yield leak.Leaks(gateway, database)
     database.drop()

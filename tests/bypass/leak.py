@@ -85,6 +85,11 @@ CREATE TABLE plain (id int PRIMARY KEY, body text, doc jsonb, doc_j json, arr te
 INSERT INTO plain SELECT 1, 'my ssn is ' || s || ' ok', jsonb_build_object('a', jsonb_build_array(s)),
   json_build_object('k', s), ARRAY[s, 'x'], ARRAY[ARRAY[s], ARRAY['x']], ROW('Ada', s)::card, s::bytea, s, s, s,
   ('<a>' || s || '</a>')::xml, jsonb_build_object('ssn ' || s, 1) FROM (VALUES ('{SSN}')) v (s);
+CREATE TABLE wide (id int, pad text, ssn text, more text);
+INSERT INTO wide SELECT n, repeat('x', n * 9), '{SSN}', repeat('y', n * 5) FROM generate_series(1, 300) n;
+CREATE VIEW moving_a AS SELECT name AS a FROM people;
+CREATE TABLE moving_b (a text);
+CREATE VIEW moving_c AS SELECT ssn AS a FROM people;
 ANALYZE;
 """
 
@@ -123,7 +128,7 @@ DETECTING = {"detecting.yaml": _policy("detecting", "bots", "\n  masks:\n    - {
 def _fragments() -> tuple[bytes, ...]:
     """Return what must not be seen: the secret, its first half, and what common functions make of them."""
     digits = SSN.replace("-", "")
-    texts = [SSN[:6], digits[:6], SSN[::-1][-6:], digits[::-1][-6:], str(NUMBER), NUMBER.to_bytes(8, "big").hex()]
+    texts = [SSN[:6], digits, SSN[::-1][-6:], digits[::-1], str(NUMBER), NUMBER.to_bytes(8, "big").hex()]
     found = [text.encode() for text in texts] + [NUMBER.to_bytes(8, "big")]
     found += [SSN[:6].encode().hex().encode(), digits[:6].encode().hex().encode()]
     found += [base64.b64encode(SSN.encode())[:8], base64.b64encode(digits.encode())[:8]]
@@ -185,7 +190,11 @@ class Leaks:
                 raw = raw or stack.enter_context(self.raw(who))
                 raw.ask(query(b"BEGIN"))
                 before = len(raw.seen)
-                words = raw.ask(way)
+                raw.wire.settimeout(20)
+                try:
+                    words = raw.ask(way)
+                except TimeoutError:
+                    words = "hangs over"
                 found.append((words, raw.seen[before:]))
                 if words.endswith("over"):
                     raw = None
@@ -215,12 +224,15 @@ class Leaks:
         assert not wrong, "\n".join(map(str, wrong))
         self.must_not_show(*texts, who=("reader",))
 
-    def must_answer(self, *texts: str, who: tuple[str, ...] = ("bot", "reader")) -> None:
-        """Prove that these run and answer rows, masked: what agents need stays possible."""
+    def must_answer(self, *texts: str, who: tuple[str, ...] = ("bot", "reader"), pieces: bool = True) -> None:
+        """Prove that these run and answer rows, masked: what agents need stays possible.
+
+        Without `pieces`, a row limit is not tried.
+        """
         wrong = []
         for text in texts:
             for one in who:
-                for words, data in self.answers(text, one):
+                for words, data in self.answers(text, one)[: None if pieces else 3]:
                     if leaked(data) or "E" in words or "over" in words:
                         wrong.append((one, text, words, leaked(data), message(data)))
         assert not wrong, "\n".join(map(str, wrong))
