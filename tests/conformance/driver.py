@@ -90,5 +90,8 @@ class Driver(Protocol):
     def oversize(self) -> Iterable[bytes]:
         """Yield parts of one request that is longer than any limit, without end."""
 
+    def long_requests(self) -> Iterable[bytes]:
+        """Yield allowed requests without end, each of tens of KiB, each of which may be sent before earlier answers."""
+
     def large(self, kind: str) -> tuple[Iterable[bytes], int]:
         """Return requests and at least how many bytes of answers they give: far above what may be held in memory."""

@@ -123,11 +123,16 @@ class EchoDriver:
         while True:
             yield b"x" * 16_384
 
+    def long_requests(self) -> Iterable[bytes]:
+        """Long lines."""
+        while True:
+            yield f"SAY hi {'some words ' * 4000}\n".encode()
+
     def large(self, kind: str) -> tuple[Iterable[bytes], int]:
         """Lines of 48 KiB."""
         secret = f" {CARD} " if kind == MASKED else ""
         line = f"SAY hi {'some words ' * 4000}{secret}\n".encode()
-        count = 2400 if kind == ALLOWED else 600
+        count = 1600 if kind == ALLOWED else 500
         return (line for _ in range(count)), count * (len(line) - 64)
 
 

@@ -261,14 +261,7 @@ class Conformance:
             wire = await made.client()
             carried = made.carried()
             before = carried.passed[UP]
-
-            async def pour() -> None:
-                for part in made.driver.oversize():
-                    if wire.over or wire.writer.is_closing():
-                        return
-                    await wire.send(part)
-
-            pouring = asyncio.create_task(pour())
+            pouring = asyncio.create_task(wire.pour(made.driver.oversize()))
             with memory_growth(GROWTH):
                 words = made.driver.last_words(await wire.end())
             await wire.close()
@@ -304,12 +297,8 @@ class Conformance:
             wire = await made.client()
             requests, size = made.driver.large(kind)
 
-            async def feed() -> None:
-                for request in requests:
-                    await wire.send(request)
-
             with memory_growth(GROWTH) as look:
-                feeding = asyncio.create_task(feed())
+                feeding = asyncio.create_task(wire.pour(requests))
                 relay = made.relay()
                 await made.until(lambda: relay.client.side in relay._full)
                 for end in (relay.client, relay.target):
@@ -324,6 +313,34 @@ class Conformance:
             assert total >= size
 
         stage.play(scene, 40.0)
+
+    @pytest.mark.parametrize("end", ["reset", "kill"])
+    @pytest.mark.parametrize("stalled", [UP, DOWN])
+    def test_a_stalled_session_can_end(self, stage: Stage, stalled: str, end: str) -> None:
+        """Points 7 and 10: while the client or the target reads nothing, the session still ends when it must."""
+
+        async def scene(made: World) -> None:
+            made.tap.keep = False
+            wire = await made.client()
+            relay = made.relay()
+            requests, _ = made.driver.large(ALLOWED)
+            carried = made.carried()
+            before = carried.passed[UP]
+            pouring = asyncio.create_task(wire.pour(made.driver.long_requests() if stalled == UP else requests))
+            if stalled == UP:
+                await made.until(lambda: carried.passed[UP] - before > PARKED_INPUT)
+                carried.going[UP].clear()
+            full = relay.target if stalled == UP else relay.client
+            await made.until(lambda: full.side in relay._full)
+            if end == "reset":
+                wire.reset()
+            else:
+                made.app.sessions.kill(relay.id, "an operator ended it")
+            await made.idle()
+            wire.reset()
+            await pouring
+
+        stage.play(scene)
 
     # --- 8 -------------------------------------------------------------------------------------
 

@@ -232,6 +232,14 @@ class PostgresDriver:
         while True:
             yield b"Q\x7f\xff\xff\xff" + b"x" * 65536
 
+    def long_requests(self) -> Iterable[bytes]:
+        """Values of one parameter of a prepared statement; every Bind and Execute goes on at once."""
+        yield frame(b"P", b"wide\0SELECT id FROM public.items WHERE label = $1\0\0\0")
+        value = b"some words " * 4000
+        body = b"\0wide\0" + b"\0\0\0\1" + len(value).to_bytes(4, "big") + value + b"\0\0"
+        while True:
+            yield frame(b"B", body) + frame(b"E", bytes(5)) + SYNC
+
     def large(self, kind: str) -> tuple[Iterable[bytes], int]:
         """Every row with every row: 64 MB, or half of it with two masked columns."""
         if kind == ALLOWED:

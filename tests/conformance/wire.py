@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tests.support.proxy import pieces, turns
@@ -37,6 +37,13 @@ class Wire:
                 await self.writer.drain()
                 if self.sizes:
                     await turns(2)
+
+    async def pour(self, parts: Iterable[bytes]) -> None:
+        """Send parts until the connection is gone."""
+        for part in parts:
+            if self.over or self.writer.is_closing():
+                return
+            await self.send(part)
 
     async def more(self) -> bool:
         """Read once; return whether anything came before the end."""

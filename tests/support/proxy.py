@@ -24,16 +24,24 @@ class Cut:
     reset: bool = True
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Carried:
     """One connection through the proxy: the bytes of each way, kept or only counted.
 
     `says` replaces what the server says by other bytes, once. `client` is the address that connected.
+    A way whose event in `going` is cleared is not read: its sender stalls.
     """
 
     cut: Cut | None
     client: tuple[str, int]
     says: bytes | None = None
+    going: dict[str, asyncio.Event] = field(default_factory=lambda: {UP: _set(), DOWN: _set()})
     up: bytearray = field(default_factory=bytearray)
     down: bytearray = field(default_factory=bytearray)
     passed: dict[str, int] = field(default_factory=lambda: {UP: 0, DOWN: 0})
@@ -122,6 +130,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(CHUNK):
+                await carried.going[way].wait()
                 if way == DOWN and carried.says is not None:
                     data, carried.says = carried.says, None
                 for piece in pieces(data, self.sizes):
