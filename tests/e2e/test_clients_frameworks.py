@@ -36,7 +36,7 @@ def _tls(shop: Shop, index: int, driver: str) -> dict[str, Any]:
 
 def _reflect(connection: sqlalchemy.Connection) -> Any:
     """Everything that the inspector tells of the schema, and a query of a reflected table."""
-    inspector = sqlalchemy.inspect(connection)
+    inspector: Any = sqlalchemy.inspect(connection)
     found: list[Any] = [
         inspector.get_schema_names(), inspector.get_table_names(), inspector.get_view_names(),
         inspector.get_materialized_view_names(), inspector.get_sequence_names(), inspector.get_enums(),

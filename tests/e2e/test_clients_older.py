@@ -46,7 +46,7 @@ def test_psycopg2(served: Shop, target: str) -> None:
         cursor = connection.cursor()
         cursor.execute("SELECT * FROM kinds")
         row = [bytes(one) if isinstance(one, memoryview) else one for one in cursor.fetchone()]
-        found = [str(row), [(one.name, one.type_code) for one in cursor.description]]
+        found: list[Any] = [str(row), [(one.name, one.type_code) for one in cursor.description]]
         with connection.cursor("named", withhold=True) as named:
             named.itersize = 100
             named.execute("SELECT id FROM orders WHERE id > %s ORDER BY id", (10,))

@@ -95,7 +95,8 @@ class PostgresSession:
             running = bool(state.queue) and state.phase == "ready"
             state.phase = "over"
             code = "58000" if what.code == "error" else "57P01"
-            yield Send(Side.CLIENT, plain_error(code, what.reason, "FATAL"))
+            if not self._answers.left:  # inside a long row an error would be read as the rest of it
+                yield Send(Side.CLIENT, plain_error(code, what.reason, "FATAL"))
             if running:
                 yield from self._interrupt()
             yield Close(Side.TARGET, what.reason)
