@@ -73,6 +73,10 @@ def _column(name: bytes, payload: bytes, at: int) -> RowColumn:
     )
 
 
+BLOCK_CELLS: Final = 64
+"""Cells that are asked about together after a hit: few enough to read, many enough to be asked at once."""
+
+
 class RowMasker:
     """Rewrites runs of DataRow frames under one result set's plan. One per result set; `plan.counts` is counted up.
 
@@ -131,8 +135,6 @@ class RowMasker:
         byte of the next row may be a letter or digit, and a detector that asks for a word boundary would say no. Where
         escapes or doubled quotes could hide something from it, every cell is read.
         """
-        scanner = self._plan.scanner
-        assert scanner is not None
         cells = self._gather(buffer, start, end)
         found: list[list[bytes]] = [[] for _ in range(self._columns)]
         any_found = False
@@ -140,8 +142,7 @@ class RowMasker:
             rewriter = self._scans[at]
             if rewriter is None or not cells[at]:
                 continue
-            joined = b"\n".join(cells[at])
-            if rewriter.needs_reading or b"\\" in joined or b'""' in joined or scanner.hit(joined):
+            if self._suspect(rewriter, b"\n".join(cells[at])):
                 new = self._read(rewriter, cells[at])
                 if new is not None:
                     found[at] = new
@@ -149,19 +150,35 @@ class RowMasker:
         return found if any_found else None
 
     def _read(self, rewriter: CellRewriter, cells: list[bytes]) -> list[bytes] | None:
-        """Stage two for one column's cells; None when nothing was found."""
+        """Stage two for one column's cells; None when nothing was found.
+
+        A hit over thousands of cells is narrowed down by asking stage one again block by block: only the cells of a
+        block that hits are read.
+        """
         out: list[bytes] = []
         changed = False
-        for cell in cells:
-            new: bytes | None = cell
-            if cell:
-                new = carefully(rewriter, cell)
-            if new is cell or new == cell:
-                out.append(_NOTHING)
-            else:
-                out.append(NULL_CELL if new is None else pack32(len(new)) + new)
-                changed = True
+        first: i64 = 0
+        count: i64 = len(cells)
+        while first < count:
+            block = cells[first : first + BLOCK_CELLS]
+            first += BLOCK_CELLS
+            if count > BLOCK_CELLS and not self._suspect(rewriter, b"\n".join(block)):
+                out.extend([_NOTHING] * len(block))
+                continue
+            for cell in block:
+                new = carefully(rewriter, cell) if cell else cell
+                if new is cell or new == cell:
+                    out.append(_NOTHING)
+                else:
+                    out.append(NULL_CELL if new is None else pack32(len(new)) + new)
+                    changed = True
         return out if changed else None
+
+    def _suspect(self, rewriter: CellRewriter, joined: bytes) -> bool:
+        """Whether cells joined by line feeds must be read one by one."""
+        scanner = self._plan.scanner
+        assert scanner is not None
+        return rewriter.needs_reading or b"\\" in joined or b'""' in joined or scanner.hit(joined)
 
     def _gather(self, buffer: bytes, start: i64, end: i64) -> list[list[bytes]]:
         """Return the cells of every column to be scanned, row by row; NULL is empty."""
