@@ -71,7 +71,8 @@ def test_pg_a07_settings_at_start_up(world: World, parameters: dict[str, str]) -
 
 def test_pg_a07_a_role_that_has_it_off(world: World) -> None:
     """Where the login role's own setting is off, the gateway's login still has it on, RESET and DISCARD included."""
-    world.database.run("ALTER ROLE postgres SET standard_conforming_strings = off")
+    role = f"ALTER ROLE postgres IN DATABASE {world.database.name}"
+    world.database.run(f"{role} SET standard_conforming_strings = off")
     try:
         with world.raw() as raw:
             for text in (b"SELECT 1", b"RESET standard_conforming_strings", b"RESET ALL", b"DISCARD ALL"):
@@ -82,7 +83,7 @@ def test_pg_a07_a_role_that_has_it_off(world: World) -> None:
                 with world.unchanged():
                     assert raw.ask(query(rb"SELECT '\', key FROM secret_keys --'")) == "E42501 ZI"
     finally:
-        world.database.run("ALTER ROLE postgres RESET standard_conforming_strings")
+        world.database.run(f"{role} RESET standard_conforming_strings")
 
 
 def test_pg_a16_views_and_functions_over_protected_tables(world: World) -> None:
