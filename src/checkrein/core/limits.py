@@ -64,9 +64,6 @@ SAMPLE_ROWS: Final = 5
 WHOLE_ROW_BYTES: Final = 64 * 1024
 """Rows up to this long are passed on whole, so that a session that ends amid a result can say so in an error."""
 
-WHOLE_ROW_BYTES: Final = 64 * 1024
-"""Rows up to this long are passed on whole, so that a session that ends amid a result can say so in an error."""
-
 HELD_BYTES: Final = 8 * 1024 * 1024
 """Rows of a hidden transaction held until COMMIT succeeded; more rolls back."""
 
