@@ -317,9 +317,6 @@ class Answers(Telling):
             self._plans.remember(result, columns, types)
         return None
 
-    def _encoding(self) -> str:
-        return "LATIN1" if self.state.encoding == "latin-1" else "UTF8"
-
     def execute_begins(self, head: Entry) -> Steps[None]:
         """The first answer to an Execute: its portal's description is known by now if anyone asked for it."""
         result = head.results[0]

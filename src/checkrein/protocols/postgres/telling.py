@@ -56,6 +56,9 @@ class Telling:
         return
         yield Scrub(None, ())
 
+    def _encoding(self) -> str:
+        return "LATIN1" if self.state.encoding == "latin-1" else "UTF8"
+
     def summary(self, result: Result, tag: str = "", error: str = "", outcome: str = "") -> Answered:
         """Return the end of an answer for the journal."""
         masked = dict(result.plan.counts) if result.plan is not None else {}
