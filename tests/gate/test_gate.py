@@ -9,7 +9,7 @@ import pytest
 from checkrein.core.identity import LoginRefused
 from checkrein.core.session import Cancelled
 from checkrein.core.side import Side
-from checkrein.core.steps import Ask, Authenticate, Dial, Persist, Send
+from checkrein.core.steps import Ask, Authenticate, Decide, Dial, Persist, Send
 from checkrein.core.target import Link
 from checkrein.core.verdict import AskTerms, Decision, Verdict
 from checkrein.gate.gate import GateBroken
@@ -240,3 +240,23 @@ def test_verdicts_are_cached_until_the_snapshot_changes() -> None:
     assert world.policies.snapshot.decided == 1
     world.policies.snapshot = Snapshot({"hi": "deny"}, "s2")
     assert judge.judge(statement, 1.0).verdict.outcome == "deny"
+
+
+def decide_steps(world: World, line: str, deferred: bool, settles: bool) -> list[str]:
+    """Decide and forward one line as a protocol with transactions would; return the steps' names."""
+
+    def session_steps() -> Any:
+        decision = yield Decide(read(line)[0], True, None, deferred, settles)
+        yield Send(Side.TARGET, line.encode() + b"\n", decision)
+
+    return [type(step).__name__ for step in world.run(world.gate._drive(session_steps(), 1.0))]
+
+
+def test_a_deferred_write_is_durable_before_what_settles_it() -> None:
+    """Durability: inside an open transaction the journal is made durable once, before the statement that commits."""
+    world = logged_in()
+    assert decide_steps(world, "SAY write 1", True, False) == ["Send"]
+    assert decide_steps(world, "SAY hi 2", False, False) == ["Send"]
+    assert decide_steps(world, "SAY hi commit", False, True) == ["Persist", "Send"]
+    assert decide_steps(world, "SAY hi commit", False, True) == ["Send"]
+    assert decide_steps(world, "SAY write 3", False, False) == ["Persist", "Send"]

@@ -38,11 +38,15 @@ class Decide(msgspec.Struct, frozen=True, gc=False):
     With `final=False` the statement is only prepared: a deny is answered at once, an ask is let through as `pending`
     and must be decided again, finally, as it runs. `again` names the earlier Decision of the same statement: after one
     with `waited`, the same meaning gives that Decision back, another meaning a refusal (approve A, run B).
+    `deferred`: the protocol vouches that what it writes takes effect only with a later statement of this session that
+    `settles` (an open transaction's COMMIT); the journal must be durable by then, not before.
     """
 
     statement: Statement
     final: bool = True
     again: Decision | None = None
+    deferred: bool = False
+    settles: bool = True
 
 
 class Describe(msgspec.Struct, frozen=True, gc=False):

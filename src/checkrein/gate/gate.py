@@ -59,6 +59,7 @@ class Gate:
         self._judge: Judge | None = None
         self._open: dict[int, Decision] = {}
         self._persist = False
+        self._deferred = False
         self._parked = ""
         self._closed = False
         self.principal: Principal | None = None
@@ -218,13 +219,17 @@ class Gate:
             return self._after_waiting(again, statement, judged.verdict, now)
         if refusal is None and must_ask(judged.verdict, step.final):
             return None
-        return self._made(judge.decide(statement, judged, refusal, not step.final))
+        return self._made(judge.decide(statement, judged, refusal, not step.final), step.deferred, step.settles)
 
-    def _made(self, decision: Decision) -> Decision:
+    def _made(self, decision: Decision, deferred: bool = False, settles: bool = True) -> Decision:
+        """Note what runs now, and whether the journal must be durable before it: a write's effect may come later."""
         if decision.refusal is None and not decision.preparing:
             self._open[decision.id] = decision
-            if decision.statement.writes or decision.approval:
+            if decision.approval or (decision.statement.writes and not deferred) or (settles and self._deferred):
                 self._persist = True
+                self._deferred = False
+            elif deferred and decision.statement.writes:
+                self._deferred = True
         return decision
 
     def _after_waiting(self, approved: Decision, statement: Statement, verdict: Verdict, now: float) -> Decision:

@@ -23,6 +23,15 @@ USES_EARLIER = frozenset({"execute", "fetch", "move"})
 CHANGES_EARLIER = frozenset({"prepare", "deallocate", "declare", "close", "discard", "commit", "rollback"})
 
 
+TAKEN_BACK: Final = frozenset({"insert", "update", "delete", "select", "lock"})
+"""Verbs whose effect in an open transaction is nobody's until COMMIT, and gone with ROLLBACK."""
+
+KEEPS_OPEN: Final = frozenset(
+    "select values insert update delete merge show set begin savepoint release rollback rollback_to "
+    "explain declare fetch move close prepare deallocate".split()
+)
+"""Statements that never make an open transaction's writes take effect."""
+
 KEPT_READINGS: Final = 256
 """Texts of one session whose reading is at hand while catalog and names stay as they are."""
 
@@ -146,10 +155,18 @@ class Judging:
             remade = remade or reading.act.kind in CHANGES_EARLIER
         return tuple(found)
 
-    def decide(self, statement: Statement, final: bool, again: Decision | None = None) -> Steps[Decision]:
-        """Return the gate's Decision. After a person was waited for, the meaning is checked once more."""
-        decision: Decision = yield Decide(statement, final, again)
-        return decision
+    def decide(
+        self, statement: Statement, final: bool, again: Decision | None = None, act: Act | None = None
+    ) -> Steps[Decision]:
+        """Return the gate's Decision. `act`, where it is known, tells when what it writes takes effect."""
+        if act is None or not final:
+            decision: Decision = yield Decide(statement, final, again)
+            return decision
+        state = self._state
+        in_block = state.status == 84 and not any(entry.results for entry in state.queue)
+        deferred = in_block and act.row_write and all(effect.verb in TAKEN_BACK for effect in statement.effects)
+        decided: Decision = yield Decide(statement, final, again, deferred, act.kind not in KEEPS_OPEN)
+        return decided
 
 
 def conceded(text: str, why: str) -> Reading:

@@ -295,7 +295,8 @@ class Requests(Refusing):
             portal.asked = None
             if not asked.waited:
                 return asked
-        return (yield from self.judging.decide(statement, True, asked or portal.prepared.decision))
+        prepared = portal.prepared
+        return (yield from self.judging.decide(statement, True, asked or prepared.decision, portal.reading.act))
 
     def _run(self, data: bytes, portal: Portal, result: Result) -> None:
         """Forward an Execute; whatever owes a mask is described first, a write before it runs."""

@@ -85,7 +85,8 @@ class Queries:
             yield from state.flush()
         decisions: list[Decision] = []
         for index, reading in enumerate(readings):
-            decision = yield from self.judging.decide(reading.statement, True)
+            act = reading.act if len(readings) == 1 else None
+            decision = yield from self.judging.decide(reading.statement, True, None, act)
             if decision.refusal is None and decision.waited:
                 yield from self.judging.refresh(True)
                 again = yield from self.judging.read(text, state.names_dirty, True)
