@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.kit", "tests.conformance.world")
+pytest.register_assert_rewrite("tests.conformance.kit", "tests.conformance.stage", "tests.conformance.world")

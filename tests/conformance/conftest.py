@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.driver import Driver
-from tests.conformance.kit import Stage
+from tests.conformance.stage import Stage
 from tests.conformance.world import SECONDS, world
 
 

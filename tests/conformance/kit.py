@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkrein.core.limits import PARKED_INPUT, READ_CHUNK, WRITE_HIGH_WATER
-from tests.conformance.driver import ALLOWED, ASKED, DENIED, FAILING, MASKED, OK, REFUSED, Answer, Driver, Request
+from tests.conformance.driver import ALLOWED, ASKED, DENIED, FAILING, MASKED, OK, REFUSED, Answer
 from tests.conformance.measure import memory_growth
+from tests.conformance.stage import Stage, ran, texts
 from tests.conformance.wire import Wire
-from tests.conformance.world import SECONDS, World, open_files
+from tests.conformance.world import World, open_files
 from tests.support.proxy import DOWN, UP, Cut, turns
 
 TALK = ((ALLOWED, 1), (DENIED, 2), (MASKED, 3), (ALLOWED, 4), (FAILING, 5), (DENIED, 6), (DENIED, 7), (ALLOWED, 8))
@@ -28,42 +28,6 @@ GROWTH = 64 * 1024 * 1024
 """What the whole process, target and client of the test included, may grow by for a result of any size."""
 
 quick = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-
-Scene = Callable[[World], Awaitable[None]]
-
-
-class Stage:
-    """A gateway that lives as long as a class of tests, and the loop that it runs on."""
-
-    def __init__(self, runner: asyncio.Runner, made: World) -> None:
-        self.runner = runner
-        self.world = made
-
-    def play(self, scene: Scene, seconds: float = SECONDS) -> None:
-        """Run one scene; then nothing may be left of it, and every recording must verify (point 9)."""
-        self.runner.run(asyncio.wait_for(self._whole(scene), seconds))
-
-    async def _whole(self, scene: Scene) -> None:
-        made = self.world
-        made.fresh()
-        try:
-            await scene(made)
-        finally:
-            await made.leave()
-        made.verified()
-        unjudged, made.unjudged = made.unjudged, []
-        assert unjudged == [], "the target was sent what the journal had not decided"
-        assert made.leaks(made.driver.planted) == []
-
-
-def texts(driver: Driver, made: World) -> list[str]:
-    """Return the statements that reached the target over every connection that the tap remembers."""
-    return [text for one in made.tap.connections for text in driver.statements(bytes(one.up))]
-
-
-def ran(made: World, request: Request) -> bool:
-    """Whether the target was told to run a request, over any connection that the tap remembers."""
-    return any(made.driver.ran(bytes(one.up), request) for one in made.tap.connections)
 
 
 class Conformance:
@@ -312,7 +276,7 @@ class Conformance:
             await feeding
             assert total >= size
 
-        stage.play(scene, 40.0)
+        stage.play(scene)
 
     @pytest.mark.parametrize("end", ["reset", "kill"])
     @pytest.mark.parametrize("stalled", [UP, DOWN])
@@ -386,7 +350,7 @@ class Conformance:
             assert made.verified() <= before + len(points)
             await made.until(lambda: open_files() <= made.files_at_rest + 4)
 
-        stage.play(scene, 60.0)
+        stage.play(scene)
 
     async def _broken(self, made: World, whole: list[Answer] | None) -> list[Answer]:
         """Talk over connections that may break; what was answered before is what is always answered."""

@@ -8,8 +8,9 @@ import pytest
 
 from checkrein.core.limits import LOGIN_SECONDS
 from checkrein.protocols.postgres.startup import SSL_REQUEST
-from tests.conformance.kit import Conformance, Stage
+from tests.conformance.kit import Conformance
 from tests.conformance.postgres_driver import SCHEMA, PostgresDriver
+from tests.conformance.stage import Stage
 from tests.conformance.world import World
 from tests.support.postgres import PostgresServer
 

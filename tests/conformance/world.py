@@ -24,7 +24,7 @@ from tests.conformance.driver import Driver
 from tests.conformance.wire import READ, Wire
 from tests.support.proxy import Carried, Proxy, turns
 
-SECONDS = 20.0
+SECONDS = 60.0
 """What one scene may take; a hang shows as a TimeoutError."""
 
 CONFIG = """
