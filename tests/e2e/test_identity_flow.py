@@ -200,25 +200,26 @@ def _answer(met: World, token: str, id: str) -> tuple[int, str]:
     return answer.status_code, answer.json().get("reason", "")
 
 
-def test_gw_7_keys_rotate_and_issuer_away(met: World) -> None:
+def test_gw_7_keys_rotate_and_issuer_away(postgres: PostgresServer, tmp_path: Path) -> None:
     """A new key is found while running; a withdrawn one ends; one that is away is believed as last seen."""
-    fresh = met.corp_token("rota", "bots", kid="ec384", algorithm="ES384")
-    asked = met.corp.asked
-    assert "does not publish" in met.refused(fresh)
-    met.corp.published = ("ec384",)
+    with world(postgres, tmp_path, Signer()) as met:
+        fresh = met.corp_token("rota", "bots", kid="ec384", algorithm="ES384")
+        asked = met.corp.asked
+        assert "does not publish" in met.refused(fresh)
+        met.corp.published = ("ec384",)
 
-    def logs_in() -> bool:
-        try:
-            met.connect(fresh).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        def logs_in() -> bool:
+            try:
+                met.connect(fresh).close()
+            except psycopg.OperationalError:
+                return False
+            return True
 
-    until(logs_in, "the new key", DEADLINE)
-    assert met.corp.asked <= asked + 3, "forged key ids do not hammer the issuer"
-    assert "does not publish" in met.refused(met.corp_token("rota", "bots"))
-    met.corp.away = True
-    met.refused(met.corp_token("rota", "bots", kid="rsa", algorithm="RS256"))
-    with met.connect(met.corp_token("rota", "bots", kid="ec384", algorithm="ES384")) as connection:
-        assert connection.execute("SELECT 3").fetchone() == (3,)
-    met.corp.away = False
+        until(logs_in, "the new key", DEADLINE)
+        assert met.corp.asked <= asked + 3, "forged key ids do not hammer the issuer"
+        assert "does not publish" in met.refused(met.corp_token("rota", "bots"))
+        met.corp.away = True
+        met.refused(met.corp_token("rota", "bots", kid="rsa", algorithm="RS256"))
+        with met.connect(met.corp_token("rota", "bots", kid="ec384", algorithm="ES384")) as connection:
+            assert connection.execute("SELECT 3").fetchone() == (3,)
+        met.corp.away = False
