@@ -1,8 +1,8 @@
 """The journal's vocabulary: kinds of event and the shape of their fields. `recording/` writes and reads them.
 
 Every event on disk is one JSON object on one line: `{"seq", "at", "mono", "prev", "kind", ...fields}`. `seq` counts
-from 0 in a session, `at` is epoch seconds (float, microseconds), `mono` monotonic seconds, `prev` the hex SHA-256 of the line
-before without its newline.
+from 0 in a session, `at` is epoch seconds (float, microseconds), `mono` monotonic seconds, `prev` the hex SHA-256 of
+the line before without its newline.
 """
 
 from __future__ import annotations

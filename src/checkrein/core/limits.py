@@ -48,6 +48,9 @@ MESSAGE_BYTES: Final = 16 * 1024 * 1024
 PIPELINE_STATEMENTS: Final = 1000
 """Statements of one request, or unanswered exchanges of one pipeline, before it is refused."""
 
+BREATHE_MESSAGES: Final = 16
+"""Messages, or statements of one message, that a session deals with before others get their turn (5 ms at most)."""
+
 PREPARED_STATEMENTS: Final = 4096
 """Named statements and portals that one session may hold."""
 
@@ -97,7 +100,7 @@ SYNC_SECONDS: Final = 0.05
 """Until an event that nobody waits for is fsynced."""
 
 LOGIN_REFUSALS_PER_SECOND: Final = 20
-"""Refused logins recorded a second (five times that in a burst); the rest are counted in a gap: strangers fill no disk."""
+"""Refused logins recorded a second, five times that in a burst; the rest are counted: strangers fill no disk."""
 
 INDEX_TERMS: Final = 5000
 """Distinct searchable values (texts, objects, rules) indexed of one session; past it a search reads the journal."""

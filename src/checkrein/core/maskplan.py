@@ -50,7 +50,8 @@ class Scanner(Protocol):
         """Return one value (UTF-8 text form, of neutral kind `kind`) with what was found masked.
 
         Counts findings by detector in `counts`. `column` gives context to detectors with `near`. Returns the same
-        object when nothing was found, and None when the value must become NULL. JSON is read at any depth on decoded strings.
+        object when nothing was found, and None when the value must become NULL. JSON is read at any depth, on decoded
+        strings.
         """
 
 

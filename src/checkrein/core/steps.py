@@ -101,6 +101,10 @@ class Offload(msgspec.Struct, frozen=True):
     argument: Any
 
 
+class Breathe(msgspec.Struct, frozen=True, gc=False):
+    """Let other sessions run before this one goes on: yielded in the middle of much work. Answer: None."""
+
+
 class Interrupt(msgspec.Struct, frozen=True):
     """Send `data` to the target over a connection of its own and wait for its close (cancel requests). Answer: None."""
 
@@ -166,6 +170,7 @@ Step = (
     | StartTls
     | Query
     | Offload
+    | Breathe
     | Interrupt
     | CancelSession
     | Answered

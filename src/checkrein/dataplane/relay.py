@@ -82,10 +82,12 @@ class Relay:
         self._event_queue: collections.deque[SessionEvent] = collections.deque()
         self._full: set[Side] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline_timer: asyncio.TimerHandle | None = None
         self._reason = ""
         self._finished = False
         self._polling = False
         self._gone = False
+        self._watching = False
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -97,8 +99,6 @@ class Relay:
     def _login_over(self) -> None:
         if self.gate.principal is None:
             self.finish("no login in time")
-        else:
-            self._watch_deadline()
 
     def _watch_deadline(self) -> None:
         deadline = self.gate.deadline
@@ -107,7 +107,7 @@ class Relay:
         left = deadline - time.time()
         loop = asyncio.get_running_loop()
         if left > 0:
-            self._timer = loop.call_later(min(left, 3600.0), self._watch_deadline)
+            self._deadline_timer = loop.call_later(min(left, 3600.0), self._watch_deadline)
         else:
             self.tell(Killed("the token has expired or the session met its maximum; log in again", "expired"))
 
@@ -129,8 +129,9 @@ class Relay:
         if self._finished:
             return
         self._finished = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._deadline_timer):
+            if timer is not None:
+                timer.cancel()
         for lane in (*self._lanes.values(), self._events):
             self._drop(lane)
         for endpoint in (self.client, self.target):
@@ -251,6 +252,9 @@ class Relay:
         if lane.steps is steps:
             lane.step = lane.task = None
             self._run(lane, steps, reply)
+        if self.gate.deadline is not None and not self._watching:
+            self._watching = True
+            self._watch_deadline()
 
     def _ended(self, lane: Lane, steps: Steps[None]) -> None:
         if lane.steps is steps:

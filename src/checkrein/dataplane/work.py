@@ -11,7 +11,18 @@ from typing import Any, Protocol
 from checkrein.core.errors import Unavailable
 from checkrein.core.limits import DIAL_SECONDS
 from checkrein.core.side import Side
-from checkrein.core.steps import Ask, Authenticate, CancelSession, Dial, Interrupt, Offload, Persist, Query, StartTls
+from checkrein.core.steps import (
+    Ask,
+    Authenticate,
+    Breathe,
+    CancelSession,
+    Dial,
+    Interrupt,
+    Offload,
+    Persist,
+    Query,
+    StartTls,
+)
 from checkrein.core.target import DialError, Link, Target
 from checkrein.dataplane.ports import Services
 from checkrein.dataplane.tls import end_point_binding, server_name, target_context
@@ -44,6 +55,8 @@ class Work:
             return await self._services.persist(self._relay.id)
         if kind is Query:
             return await self._query(step)
+        if kind is Breathe:
+            return await asyncio.sleep(0)
         if kind is Offload:
             return await self._services.offload(step)
         if kind is Authenticate:

@@ -87,8 +87,9 @@ class Result:
 class Prepared:
     """A prepared statement: its reading and the Decision under which it was prepared.
 
-    `version` (of the session's names) and `catalog` are what it was read under. `columns` is its description once seen (None before), `types` its parameter types, `segment` the Sync segment whose
-    Parse is not confirmed yet (-1 once it is).
+    `version` (of the session's names) and `catalog` are what it was read under. `columns` is its description once seen
+    (None before), `types` its parameter types, `segment` the Sync segment whose Parse is not confirmed yet (-1 once it
+    is).
     """
 
     __slots__ = ("catalog", "columns", "decision", "reading", "segment", "text", "types", "version")
@@ -105,9 +106,9 @@ class Prepared:
 
 
 class Portal:
-    """A bound portal: what its statement meant at Bind, where the server plans it. `asked` is the Decision of a person's yes at Bind, used up by the first Execute.
+    """A bound portal: what its statement meant at Bind, where the server plans it.
 
-    `read` is False where some parameter's type is not known, so that its text is not what the server takes it for.
+    `asked` is the Decision of a person's yes at Bind, used up by the first Execute. `read` is False where some parameter's type is not known, so that its text is not what the server takes it for.
     """
 
     __slots__ = ("asked", "columns", "described", "parameters", "prepared", "read", "reading", "result", "segment")

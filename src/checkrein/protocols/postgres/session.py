@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame_size, run_of
-from checkrein.core.limits import MESSAGE_BYTES
+from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
-from checkrein.core.steps import Answered, Close, Interrupt, Send, Steps
+from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Send, Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
@@ -146,7 +146,12 @@ class PostgresSession:
         state.working = True
         try:
             yield from self._resume()
+            handled = 0
             while self._free():
+                handled += 1
+                if handled % BREATHE_MESSAGES == 0:
+                    yield from state.flush()
+                    yield Breathe()
                 start = state.at
                 size = frame_size(state.inbox, start, MESSAGE_BYTES, Side.CLIENT)
                 if not size or len(state.inbox) - start < size:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from checkrein.core.framing import frame
-from checkrein.core.limits import PIPELINE_STATEMENTS
-from checkrein.core.steps import Steps
+from checkrein.core.limits import BREATHE_MESSAGES, PIPELINE_STATEMENTS
+from checkrein.core.steps import Breathe, Steps
 from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres import codec, hidden
 from checkrein.protocols.postgres import own_messages as own
@@ -71,7 +71,9 @@ class Queries:
         state = self.state
         if len(readings) > 1:
             looked: list[Decision] = []
-            for reading in readings:
+            for index, reading in enumerate(readings):
+                if index % BREATHE_MESSAGES == BREATHE_MESSAGES - 1:
+                    yield Breathe()
                 decision = yield from self.judging.decide(reading.statement, False)
                 if decision.refusal is not None:
                     for earlier in looked:
