@@ -1,4 +1,4 @@
-"""Microseconds of the gateway's own code for one statement: gate, session, policy, masks, journal; no sockets counted."""
+"""Microseconds of the gateway's own code for one statement: gate, session, policy, masks, journal; no sockets."""
 
 from __future__ import annotations
 
@@ -150,9 +150,7 @@ def prepared(n: int) -> bytes:
     """Return what pgbench -S -M prepared sends."""
     value = str(100000 + n).encode()
     bind = b"\0P0_0\0" + struct.pack("!hhi", 0, 1, len(value)) + value + struct.pack("!h", 0)
-    return (
-        message(b"B", bind) + message(b"D", b"P\0") + message(b"E", b"\0\0\0\0\0") + message(b"S", b"")
-    )
+    return message(b"B", bind) + message(b"D", b"P\0") + message(b"E", b"\0\0\0\0\0") + message(b"S", b"")
 
 
 def run(database: Database, count: int = 2000, profile: str = "") -> dict[str, float]:

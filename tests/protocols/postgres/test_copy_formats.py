@@ -12,8 +12,8 @@ from checkrein.core.errors import MaskError
 from checkrein.core.framing import frame
 from checkrein.core.limits import COPY_REMAINDER
 from checkrein.core.maskplan import ColumnPlan, MaskPlan
-from checkrein.protocols.postgres.messages import RowColumn
 from checkrein.protocols.postgres.copy_formats import CopyMasker
+from checkrein.protocols.postgres.messages import RowColumn
 from tests.protocols.postgres.wire import Numbers
 from tests.support.postgres import Database
 

@@ -13,8 +13,8 @@ from checkrein.core.framing import frame
 from checkrein.core.identity import Secret
 from checkrein.core.target import Link, Profile, Target, TargetTls
 from checkrein.dataplane.tls import end_point_binding
-from checkrein.protocols.postgres.messages import RowColumn
 from checkrein.protocols.postgres.catalog import CatalogType
+from checkrein.protocols.postgres.messages import RowColumn
 from tests.support.postgres import Database, PostgresServer
 
 DATA = ord("D")

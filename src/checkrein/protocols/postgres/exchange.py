@@ -108,7 +108,8 @@ class Prepared:
 class Portal:
     """A bound portal: what its statement meant at Bind, where the server plans it.
 
-    `asked` is the Decision of a person's yes at Bind, used up by the first Execute. `read` is False where some parameter's type is not known, so that its text is not what the server takes it for.
+    `asked` is the Decision of a person's yes at Bind, used up by the first Execute. `read` is False where some
+    parameter's type is not known, so that its text is not what the server takes it for.
     """
 
     __slots__ = ("asked", "columns", "described", "parameters", "prepared", "read", "reading", "result", "segment")
