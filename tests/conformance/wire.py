@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tests.support.proxy import pieces, turns
+from tests.support.proxy import end, pieces, turns
 
 if TYPE_CHECKING:
     from tests.conformance.driver import Answer, Driver
@@ -92,5 +92,5 @@ class Wire:
             await self.writer.wait_closed()
 
     def reset(self) -> None:
-        """Drop the connection without a word."""
-        self.writer.transport.abort()
+        """Drop the connection with a TCP reset."""
+        end(self.writer, reset=True)

@@ -102,7 +102,7 @@ class Proxy:
             carried.broken = True
         finally:
             for one in writers:
-                _end(one, carried.broken and (carried.cut is None or carried.cut.reset))
+                end(one, carried.broken and (carried.cut is None or carried.cut.reset))
             for one in writers:
                 with contextlib.suppress(OSError):
                     await one.wait_closed()
@@ -183,7 +183,8 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def _end(writer: asyncio.StreamWriter, reset: bool) -> None:
+def end(writer: asyncio.StreamWriter, reset: bool) -> None:
+    """Close a connection: with a TCP reset, or in order after what was written."""
     if reset:
         sock = writer.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
