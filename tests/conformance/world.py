@@ -104,9 +104,14 @@ class World:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the loop turn until a condition holds."""
-        async with asyncio.timeout(SECONDS):
-            while not condition():
-                await turns(1)
+        try:
+            async with asyncio.timeout(SECONDS / 2):
+                while not condition():
+                    await turns(1)
+        except TimeoutError:
+            raise AssertionError(
+                f"never came true; open: {[state_of(one) for one in self.app.sessions.by_id.values()]}"
+            ) from None
 
     def relay(self) -> Relay:
         """Return the relay of the one session that is open."""
@@ -248,6 +253,16 @@ async def _prepare(made: World) -> None:
     await wire.ask(driver_request(made))
     await made.leave()
     made.files_at_rest = open_files()
+
+
+def state_of(relay: Relay) -> str:
+    """Return where a session stands, for the message of a test that waited in vain."""
+    lanes = [(lane.name, type(lane.step).__name__, len(lane.queue), lane.held) for lane in relay._lanes.values()]
+    ends = [
+        (end.side.value, end.transport.is_closing() if end.transport else None) for end in (relay.client, relay.target)
+    ]
+    buffered = [end.transport.get_write_buffer_size() for end in (relay.client, relay.target) if end.transport]
+    return f"lanes {lanes}, full {relay._full}, closing {ends}, to be written {buffered}"
 
 
 def driver_request(made: World) -> bytes:
