@@ -268,7 +268,8 @@ def test_pg_b29_own_objects(leaks: Leaks) -> None:
     """Temporary objects of the session change what a name means in the middle of it."""
     with leaks.raw() as raw:
         for steps in (
-            (b"CREATE TEMP TABLE likes (id int, ssn text)", b"SELECT ssn FROM likes", b"DROP TABLE IF EXISTS pg_temp.likes",
+            (b"CREATE TEMP TABLE likes (id int, ssn text)", b"SELECT ssn FROM likes",
+             b"DROP TABLE IF EXISTS pg_temp.likes",
              b"SELECT ssn FROM likes"),
             (b"CREATE TEMP TABLE people (ssn text)", b"SELECT ssn FROM people", b"SELECT ssn FROM public.people",
              b"DISCARD TEMP", b"SELECT ssn FROM people"),

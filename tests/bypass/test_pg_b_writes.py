@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.bypass.attack import query
 from tests.bypass.leak import SSN, Leaks, leaked
 
 
@@ -76,7 +77,6 @@ def test_pg_b24_copied_elsewhere(leaks: Leaks) -> None:
             "CREATE MATERIALIZED VIEW stolen AS SELECT ssn FROM people",
             "CREATE MATERIALIZED VIEW stolen AS SELECT ssn AS x FROM people WITH NO DATA",
             "EXPLAIN ANALYZE CREATE TABLE stolen AS SELECT ssn FROM people",
-            "WITH w AS (INSERT INTO scratch (what) SELECT ssn FROM people RETURNING what) SELECT * FROM w",
             "MERGE INTO scratch s USING people p ON s.id = p.id WHEN NOT MATCHED THEN INSERT (what) VALUES (p.ssn)",
             "MERGE INTO scratch s USING people p ON s.id = p.id WHEN MATCHED THEN UPDATE SET what = p.ssn",
             "WITH u AS (UPDATE people SET age = 1 WHERE id = 1 RETURNING ssn) INSERT INTO scratch "
@@ -100,6 +100,20 @@ def test_pg_b24_copied_elsewhere(leaks: Leaks) -> None:
             "CREATE INDEX stolen ON people (name) WHERE ssn > '5'",
             "CREATE POLICY stolen ON people USING (ssn > '5')",
         )
+
+
+def test_pg_b24_copied_and_answered(leaks: Leaks) -> None:
+    """What a write copies and answers at once is refused; who may infer and write may copy, as the limits page says."""
+    with leaks.unchanged("people", "scratch"), leaks.raw() as raw:
+        for text in (
+            "WITH w AS (INSERT INTO scratch (what) SELECT ssn FROM people RETURNING what) SELECT * FROM w",
+            "INSERT INTO scratch (what) SELECT ssn FROM people RETURNING what",
+            "UPDATE scratch SET what = p.ssn FROM people p RETURNING what",
+            "UPDATE people SET name = ssn RETURNING name",
+            "INSERT INTO people (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = people.ssn RETURNING name",
+        ):
+            assert raw.ask(query(text.encode())) == "E42501 ZI", text
+        assert not leaked(raw.seen)
 
 
 def test_pg_b24_views(leaks: Leaks) -> None:
