@@ -120,7 +120,7 @@ class Gateway:
         """Return a libpq connection string for an agent."""
         given = {"host": "127.0.0.1", "port": str(self.port), "dbname": target, "user": profile}
         given |= {"sslmode": "verify-full", "sslrootcert": str(self.ca), "password": self.token(who), **options}
-        return psycopg.conninfo.make_conninfo("", **given)  # type: ignore[arg-type]
+        return psycopg.conninfo.make_conninfo("", **given)
 
     def connect(self, who: str = "bot", **options: str) -> psycopg.Connection[Any]:
         """Return an autocommit psycopg connection of an agent through the gateway."""
