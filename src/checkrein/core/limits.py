@@ -203,6 +203,9 @@ ISSUER_KEY_SECONDS: Final = 30 * 24 * 3600.0
 ISSUER_REQUEST_BYTES: Final = 16 * 1024
 """One token request."""
 
+API_REQUEST_BYTES: Final = 128 * 1024
+"""The body of one request to the control API, read before its caller is known; the longest lists 1000 session ids."""
+
 ISSUER_FAILURES: Final = 20
 """Failed token requests of one peer and client in ISSUER_FAILURE_SECONDS before it must wait."""
 

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from checkrein.control.api import approvals, health, sessions, targets
 from checkrein.control.api.ports import Control
+from checkrein.core.limits import API_REQUEST_BYTES
+
+
+class Bounded:
+    """Ends a request whose body grows longer than API_REQUEST_BYTES with 413, whatever its headers say."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its body is counted as it is read."""
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > API_REQUEST_BYTES:
+                raise HTTPException(413, {"reason": f"the body is longer than {API_REQUEST_BYTES} bytes"})
+            return message
+
+        await self._app(scope, counted, send)
 
 
 def api(control: Control, *more: APIRouter) -> FastAPI:
     """Return the application; `more` are further routers (the embedded issuer's)."""
     app = FastAPI(title="Checkrein control API", docs_url=None, redoc_url=None)
     app.state.control = control
+    app.add_middleware(Bounded)
     for router in (health.router, sessions.router, approvals.router, targets.router, *more):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
