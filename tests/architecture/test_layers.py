@@ -193,3 +193,13 @@ def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
         "def f():\n    from checkrein.core import errors\n"
     )
     assert imports(file) == {"typing", "socket", "checkrein.core.errors"}
+
+
+def test_no_generator_waits_in_a_handler() -> None:
+    """Compiled, a generator that is closed while suspended in an `except` or `finally` takes the process down."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            bodies = [node.body] if isinstance(node, ast.ExceptHandler) else []
+            bodies += [node.finalbody] if isinstance(node, ast.Try) else []
+            for part in (inner for body in bodies for statement in body for inner in ast.walk(statement)):
+                assert not isinstance(part, ast.Yield | ast.YieldFrom), f"{module}:{part.lineno}"

@@ -23,7 +23,7 @@ from checkrein.protocols.postgres.exchange import (
     Entry,
     Result,
 )
-from checkrein.protocols.postgres.finishing import finished
+from checkrein.protocols.postgres.finishing import end_copy, finished
 from checkrein.protocols.postgres.planned import Plans
 from checkrein.protocols.postgres.startup import encoding_of
 from checkrein.protocols.postgres.state import State
@@ -136,16 +136,18 @@ class Answers(Telling):
         if self._muted:
             return
         result.rows += count
-        if result.masker is not None:
+        wrong = ""
+        frames = b""
+        if result.masker is None:
+            frames = buffer if at == 0 and end == len(buffer) else buffer[at:end]
+        else:
             try:
                 frames = result.masker.rewrite(buffer, at, end)
             except MaskError as error:
-                yield from self.fail(
-                    result, Refusal(code="mask_failed", reason=f"the answer cannot be masked: {error}")
-                )
-                return
-        else:
-            frames = buffer if at == 0 and end == len(buffer) else buffer[at:end]
+                wrong = f"the answer cannot be masked: {error}"
+        if wrong:
+            yield from self.fail(result, Refusal(code="mask_failed", reason=wrong))
+            return
         result.take(frames)
         if kind == ROW and len(result.sample) < SAMPLE_ROWS and result.row_columns:
             self._sample(result, frames)
@@ -386,14 +388,8 @@ class Answers(Telling):
             elif result.decision.obligations.owed and not result.described:
                 raise Broken(Refusal(code="witness", reason="COPY owes masks and was not described"))
         if kind == 0x63 and result.masker is not None and not self._muted:
-            try:
-                self._copied(result, result.masker.finish())
-            except MaskError as error:
-                yield from self.fail(result, Refusal(code="mask_failed", reason=f"the copy cannot be masked: {error}"))
+            wrong = end_copy(state, result)
+            if wrong:
+                yield from self.fail(result, Refusal(code="mask_failed", reason=wrong))
         if not self._muted:
             state.answer(data)
-
-    def _copied(self, result: Result, frames: bytes) -> None:
-        if frames:
-            result.take(frames)
-            self.state.answer(frames)

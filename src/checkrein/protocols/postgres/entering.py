@@ -146,16 +146,12 @@ class Entering:
         login = self._target
         if login is None:
             raise ProtocolError("the target spoke before it was spoken to", Side.TARGET)
-        try:
-            out = login.receive(data)
-            if login.wants_tls:
-                binding = yield StartTls(Side.TARGET)
-                if isinstance(binding, DialError):
-                    yield from self.deny("08001", binding.reason)
-                    return b""
-                out = login.tls_started(binding or b"")
-        except Unavailable as error:
-            yield from self.deny("08001", str(error))
+        out = _told(login, data)
+        if login.wants_tls and not isinstance(out, Unavailable):
+            binding = yield StartTls(Side.TARGET)
+            out = Unavailable(binding.reason) if isinstance(binding, DialError) else _upgraded(login, binding or b"")
+        if isinstance(out, Unavailable):
+            yield from self.deny("08001", str(out))
             return b""
         if out:
             yield Send(Side.TARGET, out, own.LOGIN)
@@ -182,3 +178,19 @@ class Entering:
         self.state.answer(welcome(parameters, self.state.context.cancel_key))
         early, self._early = self._early, b""
         return early
+
+
+def _told(login: TargetLogin, data: bytes) -> bytes | Unavailable:
+    """Give a target's bytes to its login; return what to send, or why it cannot go on."""
+    try:
+        return login.receive(data)
+    except Unavailable as error:
+        return error
+
+
+def _upgraded(login: TargetLogin, binding: bytes) -> bytes | Unavailable:
+    """Tell a login that TLS runs; return what to send, or why it cannot go on."""
+    try:
+        return login.tls_started(binding)
+    except Unavailable as error:
+        return error

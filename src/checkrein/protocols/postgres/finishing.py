@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from checkrein.core.errors import MaskError
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.acts import Act
+from checkrein.protocols.postgres.exchange import Result
 from checkrein.protocols.postgres.state import State
 
 
@@ -81,3 +83,15 @@ def settled(state: State, status: int, segment: int) -> None:
         state.blind = False
         state.names_dirty = True
         state.changed()
+
+
+def end_copy(state: State, result: Result) -> str:
+    """Send what the masker of a copy still held; return why that cannot be."""
+    try:
+        frames = result.masker.finish()
+    except MaskError as error:
+        return f"the copy cannot be masked: {error}"
+    if frames:
+        result.take(frames)
+        state.answer(frames)
+    return ""

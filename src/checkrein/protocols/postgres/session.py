@@ -71,6 +71,7 @@ class PostgresSession:
     def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
         """Bytes arrived on a side."""
         state = self.state
+        broke: ProtocolError | Broken | None = None
         try:
             if side is Side.TARGET:
                 yield from self._from_target(data)
@@ -81,10 +82,12 @@ class PostgresSession:
                 yield from self._work()
             elif state.phase != "over":
                 yield from self._entering.from_client(data)
-        except ProtocolError as error:
-            yield from self._broken(error.hint or "08P01", _blamed(error))
-        except Broken as error:
-            yield from self._ended(error)
+        except (ProtocolError, Broken) as error:
+            broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
+        if isinstance(broke, Broken):
+            yield from self._ended(broke)
+        elif broke is not None:
+            yield from self._broken(broke.hint or "08P01", _blamed(broke))
         if state.output:
             yield from state.flush()
 
