@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -95,7 +96,14 @@ def test_failure_reaches_its_own_waiter(desk: Desk, monkeypatch: pytest.MonkeyPa
         group = SyncGroup(pool)
         journals = desk.start()
         one, two = journals.open("s1", OPENED), journals.open("s2", OPENED)
-        monkeypatch.setattr(two, "sync", lambda: (_ for _ in ()).throw(Unavailable("no")))
+        real, bad = os.fdatasync, two._segment.fd
+
+        def fails_for_two(fd: int) -> None:
+            if fd == bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            real(fd)
+
+        monkeypatch.setattr(os, "fdatasync", fails_for_two)
         results = await asyncio.gather(group.sync(one), group.sync(two), return_exceptions=True)
         assert results[0] is None and isinstance(results[1], Unavailable)
         await group.close()
