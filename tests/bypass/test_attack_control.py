@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.bypass.leak import Leaks
@@ -41,3 +42,25 @@ def test_a_long_body_is_not_kept(leaks: Leaks, path: str, head: str) -> None:
             answer = wire.recv(1024)
     assert not answer or b" 413 " in answer.splitlines()[0]
     assert resident(leaks.gateway.process.pid) - before < 24 * 1024
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "client-ip"])
+def test_a_header_makes_nobody_the_owner(leaks: Leaks, name: str) -> None:
+    """Who calls by TCP is who its token says: no header makes it the owner at the socket."""
+    for value in ("local:root", "for=local:root", "local:root, 127.0.0.1"):
+        with httpx.Client(base_url=leaks.gateway.control, headers={name: value}, trust_env=False) as client:
+            assert client.get("/api/v1/sessions").status_code == 401
+            assert client.post("/api/v1/sessions/x/kill", json={}).status_code == 401
+            assert client.get("/api/v1/targets").status_code == 401
+
+
+def test_a_header_does_not_dodge_the_throttle(leaks: Leaks) -> None:
+    """Guessing a secret is slowed by the address that guesses, not by what it says of itself."""
+    form = {"grant_type": "client_credentials", "client_id": "stranger", "client_secret": "wrong"}
+    with httpx.Client(base_url=leaks.gateway.control, trust_env=False) as client:
+        said = [
+            client.post("/issuer/token", data=form, headers={"x-forwarded-for": f"192.0.2.{number}"}).status_code
+            for number in range(25)
+        ]
+    assert said[0] == 401
+    assert said[-1] == 429

@@ -40,7 +40,10 @@ class Web:
 
     def start(self, app: Any) -> None:
         """Serve. The sockets were bound before, so a taken address is found at start."""
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http=LocalAware, ws="none")
+        # No proxy headers: X-Forwarded-For would let a caller name itself `local:root`, or dodge the issuer's throttle.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", http=LocalAware, ws="none", proxy_headers=False
+        )
         self._server = _Server(config)
         sockets = [_local(self._path)]
         if self._listener is not None:
