@@ -39,6 +39,7 @@ INSERT INTO people SELECT n, 'p' || n, n, '123-45-' || lpad(n::text, 4, '0') FRO
 CREATE TABLE notes (id int PRIMARY KEY, person int REFERENCES people, note text);
 INSERT INTO notes SELECT n, n, 'note ' || n FROM generate_series(1, 10) n;
 CREATE TABLE likes (id int PRIMARY KEY, ssn text REFERENCES people (ssn));
+CREATE TABLE pointing (id int PRIMARY KEY, at text REFERENCES people (ssn));
 CREATE TABLE deferred (
   id int PRIMARY KEY, ssn text UNIQUE DEFERRABLE INITIALLY DEFERRED, plain text UNIQUE DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO deferred VALUES (1, '{SSN}', 'one'), (2, '123-45-0002', 'two');

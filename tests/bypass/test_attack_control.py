@@ -1,4 +1,4 @@
-"""Attacks on the control API by who has no token: what it costs the gateway to refuse them."""
+"""GW-14: attacks on the control API by who has no token: what it costs the gateway to refuse them."""
 
 from __future__ import annotations
 

@@ -108,6 +108,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     `outputs` is None when the request answers no rows or they cannot be predicted (`opaque_rows` tells which).
     `literals` are constants that stand beside columns, `parameter_origins` the same for parameters (by 0-based index).
     `identity` is what an approval binds to beyond text and parameters: resolved names with object ids.
+    `stored_calls` are the functions behind values that the statement writes, or has the target write, somewhere: kept
+    there, what they gave could be read in clear.
     `reads_constants` is True when reading looked at a constant's value, so that a shape may not be shared.
     """
 
@@ -122,6 +124,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Output, ...] | None = None
     opaque_rows: bool = False
     uses: tuple[Use, ...] = ()
+    stored_calls: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
     writes: bool = False
     filtered: bool = False

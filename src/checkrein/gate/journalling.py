@@ -29,6 +29,7 @@ def facts_of(statement: Statement) -> dict[str, Any]:
         "outputs": statement.outputs,
         "opaque_rows": statement.opaque_rows,
         "uses": statement.uses,
+        "stored_calls": statement.stored_calls,
         "relations": [
             {"name": r.name, "oid": r.oid, "columns": r.columns, "parents": r.parents, "origins": r.column_origins}
             for r in statement.relations

@@ -118,6 +118,7 @@ def decide(view: View, facts: FactRecord, trace: Trace | None = None) -> Verdict
         for index, effect in enumerate(statement.effects or (NOTHING,)):
             _judge_effect(judging, index, effect)
         _guard_session(judging, statement)
+        _judge_stored(judging, statement)
     else:
         _judge_conceded(judging, statement)
     _judge_inference(judging, duties)
@@ -268,6 +269,22 @@ def _judge_inference(judging: Judging, duties: Duties) -> None:
     transformed = duties.transformed()
     if transformed:
         judging.deny(Denial(4, "inference", reasons.transformed(transformed, judging.view.transformed_denied)))
+
+
+def _judge_stored(judging: Judging, statement: Statement) -> None:
+    """What a function gave is redacted where it is shown unless a rule clears it; kept, it could be read in clear.
+
+    So storing it is inference on every mask of the view: the function may have read any of them.
+    """
+    unknown = [call for call in statement.stored_calls if call not in judging.clear]
+    if not unknown:
+        return
+    for mask in judging.view.column_masks:
+        if mask.duty.inference == DENY:
+            judging.deny(Denial(4, "inference", reasons.stored(unknown[0], mask.duty.policy)))
+            return
+        if mask.duty.inference == ASK:
+            judging.add_ask(mask.terms)
 
 
 def _verdict(judging: Judging, duties: Duties) -> Verdict:

@@ -57,6 +57,14 @@ def inference(column: str, place: str, policy: str) -> str:
     )
 
 
+def stored(function: str, policy: str) -> str:
+    """Return why what a function gave is not written anywhere."""
+    return (
+        f"{function} may read what policy {policy} masks, so what it gives may not be written or set; "
+        f"a rule that allows it with output: clear vouches for it"
+    )
+
+
 def transformed(output: str, detector: str) -> str:
     """Return why a function over a detected column is refused."""
     return f"Output {output} rewrites a column by a function, which the mask on {detector} does not permit"

@@ -193,6 +193,7 @@ def _statement(reader: Reader, part: Part, relations: tuple[Relation, ...], why:
         outputs=None if why else outputs,
         opaque_rows=part.opaque or bool(why),
         uses=tuple(reader.log.uses),
+        stored_calls=tuple(reader.log.stored),
         relations=relations,
         writes=reader.writes or bool(why),
         filtered=bool(writes) and all(effect.filtered for effect in writes),

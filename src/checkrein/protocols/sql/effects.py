@@ -9,12 +9,13 @@ from checkrein.protocols.sql.lineage import Read, Value
 class EffectLog:
     """What was found so far. `effects` are whole ones; `reads` become (select, relation) effects when reading ends."""
 
-    __slots__ = ("effects", "literals", "parameters", "reads", "relations", "uses")
+    __slots__ = ("effects", "literals", "parameters", "reads", "relations", "stored", "uses")
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.reads: list[Read] = []
         self.uses: dict[Use, None] = {}
+        self.stored: dict[str, None] = {}
         self.literals: list[Literal] = []
         self.parameters: dict[int, dict[Origin, None]] = {}
         self.relations: dict[int, Relation] = {}
@@ -23,6 +24,11 @@ class EffectLog:
         """Note that every column behind this value is used in a place from which it could be inferred."""
         for origin in value.origins:
             self.uses[Use(origin, place, position)] = None
+
+    def store(self, value: Value, place: str) -> None:
+        """Note that this value is kept where a later statement may read it: its columns, and what functions gave."""
+        self.use(value, place, 0)
+        self.stored.update(dict.fromkeys(value.calls))
 
     def beside(self, constant: Value, origins: tuple[Origin, ...]) -> None:
         """Note that a constant or parameter stands beside these columns (compared with them or written to them)."""

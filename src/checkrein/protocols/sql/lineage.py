@@ -67,6 +67,10 @@ class Value:
             return self
         return Value(self.how, self.origins, None, self.kind, self.calls, self.type, self.typmod)
 
+    def derivation(self) -> tuple[object, ...]:
+        """Return all that decides how the value is shown: a loop through a query ends when this stays as it is."""
+        return self.how, self.origins, self.calls, self.kind, self.type
+
     def output(self, name: str) -> Output:
         """Return it as a result column of that name."""
         return Output(

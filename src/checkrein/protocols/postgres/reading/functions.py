@@ -73,6 +73,8 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
         return Called(name, overloads, True, _user_call(reader, overloads, arguments, location))
     facts = consequences.facts_of(overloads, arguments)
     consequences.apply(reader, facts, overloads[0], node.get("args", []), location)
+    if not facts.harmless:
+        reader.log.stored.update(dict.fromkeys(merge_calls(arguments)))
     result = result_type(overloads)
     if "agg_order" in node:
         arguments = [*arguments, Value()]

@@ -90,7 +90,8 @@ def _with_text(old: Statement, text: str) -> Statement:
     return Statement(
         protocol=old.protocol, text=text, verbs=old.verbs, effects=old.effects, complete=old.complete,
         conceded=old.conceded, parameters=old.parameters, outputs=old.outputs, opaque_rows=old.opaque_rows,
-        uses=old.uses, relations=old.relations, writes=old.writes, filtered=old.filtered, bounded=old.bounded,
+        uses=old.uses, stored_calls=old.stored_calls, relations=old.relations, writes=old.writes,
+        filtered=old.filtered, bounded=old.bounded,
         bounded_keys=old.bounded_keys, reads_constants=old.reads_constants, literals=old.literals,
         parameter_origins=old.parameter_origins, version=old.version, facts=old.facts,
     )  # fmt: skip

@@ -163,7 +163,7 @@ def _with_query(reader: Reader, cte: Node, scope: Scope, recursive: bool, aliase
 
 
 def _recursive(reader: Reader, cte: Node, query: Node, scope: Scope, aliases: list[str]) -> list[Column]:
-    """Read a recursive query: what the first branch gives, then the second until no column gains an origin."""
+    """Read a recursive query: what the first branch gives, then the second until no column derives from more."""
     name = str(cte.get("ctename", ""))
     inner = Scope(scope)
     if "withClause" in query:
@@ -175,9 +175,9 @@ def _recursive(reader: Reader, cte: Node, query: Node, scope: Scope, aliases: li
         right = read_select(reader, query["rarg"], Scope(inner))
         if len(right) != len(found):
             reader.concede("branches of a set operation are of different widths")
-        before = [(column.value.how, column.value.origins) for column in found]
+        before = [column.value.derivation() for column in found]
         found = _combined(reader, query, found, right)
-        if before == [(column.value.how, column.value.origins) for column in found]:
+        if before == [column.value.derivation() for column in found]:
             break
     sorting.read_tail(reader, query, inner, found, set_operation=True)
     return found
@@ -198,7 +198,7 @@ def read_into(reader: Reader, node: Node, found: list[Column]) -> None:
     reader.writes = True
     reader.changes_names = True
     for column in found:
-        reader.log.use(column.value, "written elsewhere", 0)
+        reader.log.store(column.value, "written elsewhere")
 
 
 def _locking(reader: Reader, nodes: list[Node], scope: Scope) -> None:

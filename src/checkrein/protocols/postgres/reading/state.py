@@ -114,6 +114,7 @@ class Reader:
             self.log.effects.append(msgspec.structs.replace(effect, position=0))
         for use in statement.uses:
             self.log.uses[Use(use.origin, use.place)] = None
+        self.log.stored.update(dict.fromkeys(statement.stored_calls))
         self.adopted.extend(statement.relations)
         if not statement.complete:
             self.concede(statement.conceded)
@@ -135,6 +136,7 @@ class Reader:
         self.log.reads.extend(other.log.reads)
         for use in other.log.uses:
             self.log.uses[Use(use.origin, use.place)] = None
+        self.log.stored.update(other.log.stored)
         self.relations.update(other.relations)
         self.adopted.extend(other.adopted)
         self.writes = self.writes or other.writes

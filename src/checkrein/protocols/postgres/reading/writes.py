@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect, Origin
-from checkrein.protocols.postgres.catalog import CatalogRelation
+from checkrein.protocols.postgres.catalog import CatalogRelation, ForeignKey
 from checkrein.protocols.postgres.doors import RAW_STORAGE, SETTING
 from checkrein.protocols.postgres.housekeeping import is_system
 from checkrein.protocols.postgres.reading import conditions, finish, queries, ranges, targets, views
@@ -105,8 +105,8 @@ def written(reader: Reader, target: Target, names: list[str], rows: list[list[Va
         for value, beside in zip(row, origins, strict=False):
             if value.constant:
                 reader.log.beside(value, beside)
-            elif value.origins:
-                reader.log.use(value, "written elsewhere", 0)
+            else:
+                reader.log.store(value, "written elsewhere")
     probed(reader, target, names)
 
 
@@ -119,24 +119,45 @@ def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...
 
 
 def probed(reader: Reader, target: Target, names: list[str]) -> None:
-    """Writing a column that stands in a unique key or at either end of a foreign key tells whether a value is there."""
-    telling = _telling(reader, target.relation)
-    for name in names:
-        if name in telling:
-            reader.log.use(Value(origins=base_origins(reader, target, name)), "written to a key", 0)
+    """Writing a column that stands in a unique key or at either end of a foreign key tells whether a value is there.
+
+    Through a view, the columns of the tables under it are written.
+    """
+    known: dict[int, tuple[set[str], list[ForeignKey]]] = {}
+    for origin in [origin for name in names for origin in base_origins(reader, target, name)]:
+        if origin.oid not in known:
+            relation = reader.catalog.relations_by_oid.get(origin.oid, target.relation)
+            known[origin.oid] = _telling(reader, relation)
+        telling, foreign = known[origin.oid]
+        if origin.column in telling:
+            reader.log.use(Value(origins=(origin,)), "written to a key", 0)
+        for key in foreign:
+            if origin.column in key.columns:
+                refers(reader, key.referenced_oid, key.referenced_columns)
 
 
-def _telling(reader: Reader, relation: CatalogRelation) -> set[str]:
-    """Return the columns that keys look at, here and in partitions and children, where the rows may go."""
+def refers(reader: Reader, oid: int, names: tuple[str, ...]) -> None:
+    """Note that a foreign key tells whether values stand in these columns of the relation that it refers to."""
+    for relation in reader.related((oid,)):
+        reader.relations[relation.oid] = relation
+        found = [origin for origin in [_origin(relation, name) for name in names] if origin is not None]
+        reader.log.use(Value(origins=tuple(found)), "referred to by a key", 0)
+
+
+def _telling(reader: Reader, relation: CatalogRelation) -> tuple[set[str], list[ForeignKey]]:
+    """Return the columns that keys look at, here and in partitions and children, where the rows may go, and the
+    foreign keys there."""
     found: set[str] = set()
+    foreign: list[ForeignKey] = []
     for one in _descent(reader, relation):
         found.update(one.keyed)
-        for key in one.unique_keys:
-            found.update(key)
-        for foreign in one.foreign_keys:
-            found.update(foreign.columns)
+        for unique in one.unique_keys:
+            found.update(unique)
+        for key in one.foreign_keys:
+            found.update(key.columns)
+            foreign.append(key)
         found.update(_referenced(reader, one))
-    return found
+    return found, foreign
 
 
 def _descent(reader: Reader, relation: CatalogRelation) -> list[CatalogRelation]:
@@ -305,7 +326,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         _write(reader, verb, base, renamed, via, conditions.Bounds(bounds.filtered), 0)
 
 
-def origin(relation: CatalogRelation, name: str) -> Origin | None:
+def _origin(relation: CatalogRelation, name: str) -> Origin | None:
     """Return a column of a relation as an origin, None when it has none of that name."""
     for column in relation.columns:
         if column.name == name:
