@@ -1,4 +1,4 @@
-"""PG-B31 and PG-B32, attacks by keeping: a value is put where a later statement would show it, or a key is made to tell of it."""
+"""PG-B31 and PG-B32: a value is put where a later statement would show it, or a key is made to tell of it."""
 
 from __future__ import annotations
 

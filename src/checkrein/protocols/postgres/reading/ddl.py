@@ -93,6 +93,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
+    if any(command.get("behavior") == "DROP_CASCADE" for command in _nodes(node.get("cmds"), "AlterTableCmd")):
+        reader.concede("what CASCADE drops is not followed")
     return _ddl()
 
 
