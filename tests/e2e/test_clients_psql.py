@@ -110,7 +110,8 @@ def test_control_c(served: Shop, text: str) -> None:
     command = ["psql", "-X", "-v", "VERBOSITY=sqlstate", "-c", text]
     began = time.monotonic()
     with subprocess.Popen(command, env=served.environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE) as psql:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE query = %s AND state = 'active'"
+        query = """SELECT count(*) FROM pg_stat_activity
+                    WHERE query = %s AND state = 'active' AND datname = current_database()"""
         with served.database.connect() as watch:
             while not watch.execute(query, [text]).fetchall()[0][0]:
                 assert time.monotonic() - began < 30
