@@ -15,7 +15,7 @@ from checkrein.core.verdict import Decision, Refusal
 from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
-from checkrein.protocols.postgres.state import State
+from checkrein.protocols.postgres.state import DEFINING, State
 
 QUESTION = CatalogQuestion()
 WORKER = "checkrein.protocols.postgres.reading.worker:parse"
@@ -62,13 +62,21 @@ class Judging:
     def refresh(self, anew: bool = False) -> Steps[None]:
         """Take the target's catalog as it is now; None where the side link cannot say. `anew`: asked for now."""
         state = self._state
-        settled = state.catalog_stale and state.status == 73
+        settled = state.catalog_stale and state.status == 73 and not state.queue and not state.dirty
         found = yield Query(QUESTION, anew or settled)
         if settled:
             state.catalog_stale = False
+            state.redefined.clear()
         state.catalog = found if isinstance(found, CatalogSnapshot) else None
 
     def read(self, text: str, unsettled: bool = False, simple: bool = False) -> Steps[tuple[Reading, ...]]:
+        """Return the readings of a request's statements; what uses an object that the open transaction may have
+        redefined concedes, for the catalog shows what was committed."""
+        readings = yield from self._readings(text, unsettled, simple)
+        redefined = self._state.redefined
+        return tuple([_redefined(one, redefined) for one in readings]) if redefined else readings
+
+    def _readings(self, text: str, unsettled: bool, simple: bool) -> Steps[tuple[Reading, ...]]:
         """Return the readings of a request's statements, at least one.
 
         `unsettled`: unqualified names concede. `simple`: a Query, which has no parameters, and that is known.
@@ -167,6 +175,16 @@ class Judging:
         deferred = in_block and act.row_write and all(effect.verb in TAKEN_BACK for effect in statement.effects)
         decided: Decision = yield Decide(statement, final, again, deferred, act.kind not in KEEPS_OPEN)
         return decided
+
+
+def _redefined(reading: Reading, names: set[str]) -> Reading:
+    """Return the reading, conceded where it reads or writes an object of these names, or through one."""
+    for effect in reading.statement.effects:
+        if effect.verb not in DEFINING and (effect.object in names or not names.isdisjoint(effect.via)):
+            why = f"{effect.object} was redefined in this transaction; commit first"
+            statement = msgspec.structs.replace(reading.statement, complete=False, conceded=why)
+            return Reading(statement, reading.act)
+    return reading
 
 
 def conceded(text: str, why: str) -> Reading:

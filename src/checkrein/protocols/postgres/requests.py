@@ -304,6 +304,8 @@ class Requests(Refusing):
         decision = result.decision
         if result.act.changes_names or result.act.ddl:
             state.names_dirty = True
+        if result.act.ddl:
+            state.redefines(decision.statement)
         owed = decision.obligations.owed and answers_rows(result.act) and result.act.kind != "copy_out"
         hold = must_hold(result)
         if owed and not portal.described:

@@ -160,6 +160,8 @@ class Queries:
         for result in results:
             if result.act.changes_names or result.act.ddl:
                 state.names_dirty = True
+            if result.act.ddl:
+                state.redefines(result.decision.statement)
             if result.act.kind == "copy_in":
                 state.copy_wait = entry
 

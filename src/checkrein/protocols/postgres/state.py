@@ -19,6 +19,9 @@ from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prep
 
 Warrant = Decision | str
 
+DEFINING: Final = frozenset({"create", "alter", "drop"})
+"""Verbs that may change what a name means."""
+
 PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
 
 
@@ -55,6 +58,7 @@ class State:
         self.version = 0
         self.catalog: CatalogSnapshot | None = None
         self.catalog_stale = False
+        self.redefined: set[str] = set()
         self.encoding = "utf-8"
         self.housekeeping = "normal"
         self.paused: Any = None
@@ -121,6 +125,11 @@ class State:
         self.held = None
 
     # --- names ---------------------------------------------------------------------------------
+
+    def redefines(self, statement: Statement) -> None:
+        """DDL goes to the target: until the catalog is asked for anew, what it names may be something else."""
+        self.catalog_stale = True
+        self.redefined.update(effect.object for effect in statement.effects if effect.verb in DEFINING)
 
     def changed(self) -> None:
         """What names resolve by may have changed."""

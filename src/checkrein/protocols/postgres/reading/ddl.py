@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
-from checkrein.protocols.postgres.reading import ranges, roles, writes
+from checkrein.protocols.postgres.reading import definitions, ranges, roles
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
@@ -87,13 +87,17 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
     if kind == "ViewStmt" and node.get("replace"):
         guard = doors.MASKED_DDL
+    if kind == "ViewStmt":
+        definitions.redefined(reader, node)
     if "schemaElts" in node:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
-    if any(command.get("behavior") == "DROP_CASCADE" for command in _nodes(node.get("cmds"), "AlterTableCmd")):
+    if any(
+        command.get("behavior") == "DROP_CASCADE" for command in definitions.nodes(node.get("cmds"), "AlterTableCmd")
+    ):
         reader.concede("what CASCADE drops is not followed")
     return _ddl()
 
@@ -113,34 +117,12 @@ def _named_beside(reader: Reader, kind: str, node: Node, names: list[str]) -> No
         if kind == "AlterTableStmt"
         else []
     )
-    for constraint in _nodes(beside, "Constraint"):
+    for constraint in definitions.nodes(beside, "Constraint"):
         if constraint.get("contype") == "CONSTR_FOREIGN":
-            _referring(reader, constraint)
+            definitions.referring(reader, constraint)
     for inner in _relations_in(beside):
         if not names or _object_of(reader, inner) != names[0]:
             ranges.table_source(reader, relation_of(reader, inner))
-
-
-def _nodes(node: Any, kind: str) -> Iterator[Node]:
-    """Find all nodes of one kind in table elements."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _nodes(item, kind)
-    elif isinstance(node, dict):
-        for key, inner in node.items():
-            if key == kind:
-                yield inner
-            yield from _nodes(inner, kind)
-
-
-def _referring(reader: Reader, constraint: Node) -> None:
-    """A foreign key, checked when it is made, tells whether values stand in the columns that it refers to."""
-    node = constraint.get("pktable", {})
-    found = find_relation(reader, str(node.get("schemaname", "")), str(node.get("relname", "")))
-    if found is None:
-        return
-    unique = {name for key in found.unique_keys for name in key}
-    writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
 
 
 def _relations_in(node: Any) -> Iterator[Node]:

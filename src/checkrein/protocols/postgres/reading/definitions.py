@@ -1,0 +1,45 @@
+"""What a definition tells of values that are there, and what it puts in another's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from checkrein.protocols.postgres.reading import writes
+from checkrein.protocols.postgres.reading.names import find_relation
+from checkrein.protocols.postgres.reading.scope import Scope
+from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+
+
+def nodes(node: Any, kind: str) -> Iterator[Node]:
+    """Find all nodes of one kind in table elements."""
+    if isinstance(node, list):
+        for item in node:
+            yield from nodes(item, kind)
+    elif isinstance(node, dict):
+        for key, inner in node.items():
+            if key == kind:
+                yield inner
+            yield from nodes(inner, kind)
+
+
+def referring(reader: Reader, constraint: Node) -> None:
+    """A foreign key, checked when it is made, tells whether values stand in the columns that it refers to."""
+    node = constraint.get("pktable", {})
+    found = find_relation(reader, str(node.get("schemaname", "")), str(node.get("relname", "")))
+    if found is None:
+        return
+    unique = {name for key in found.unique_keys for name in key}
+    writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
+
+
+def redefined(reader: Reader, node: Node) -> None:
+    """A view that takes the place of another gives its columns a name under which they may be read already.
+
+    Whoever was judged by the old definition and waits for a lock is answered by the new one, under the same object id.
+    """
+    view = node.get("view", {})
+    if not node.get("replace") and find_relation(reader, str(view.get("schemaname", "")), view["relname"]) is None:
+        return
+    for column in reader.select(reader, node.get("query", {}).get("SelectStmt", {}), Scope()):
+        reader.log.store(column.value, "definition")
