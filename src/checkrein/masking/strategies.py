@@ -15,6 +15,10 @@ REDACTED = b"[redacted]"
 HASH_DIGITS = 32
 _NEUTRAL: dict[str, bytes] = {"integer": b"0", "numeric": b"0", "uuid": b"00000000-0000-0000-0000-000000000000"}
 _SEPARATORS = frozenset("-.()/+: ")
+_BETWEEN = b"-.()/+: "
+_DIGITS = b"0123456789"
+_CODE = _DIGITS + _BETWEEN + bytes(range(65, 91))
+_STARS = bytes([byte if byte in _BETWEEN else 42 for byte in range(256)])
 
 
 def strictness(duty: MaskDuty) -> tuple[int, int, bool]:
@@ -34,6 +38,32 @@ def partial(value: bytes, keep_first: int, keep_last: int) -> bytes:
     Characters become `*`; separators stay where the rest is digits and capitals. A value of which less than half would
     be hidden is hidden whole.
     """
+    if not value.isascii():
+        return _partial_unicode(value, keep_first, keep_last)
+    code = not value.translate(None, _CODE) and value != value.translate(None, _DIGITS)
+    signs = len(value.translate(None, _BETWEEN)) if code else len(value)
+    first, last = max(0, keep_first), max(0, keep_last)
+    if 2 * (first + last) > signs:
+        first = last = 0
+    hidden = value.translate(_STARS) if code else b"*" * len(value)
+    start, end = _skip(value, first, code), len(value) - _skip(value[::-1], last, code)
+    return value[:start] + hidden[start:end] + value[end:]
+
+
+def _skip(value: bytes, count: int, code: bool) -> int:
+    """Return how many bytes hold the first `count` characters, separators of a code not counted."""
+    if not code:
+        return count
+    place = 0
+    while count > 0:
+        if value[place] not in _BETWEEN:
+            count -= 1
+        place += 1
+    return place
+
+
+def _partial_unicode(value: bytes, keep_first: int, keep_last: int) -> bytes:
+    """Do the same for a text that is not ASCII, character by character."""
     text = value.decode("utf-8", "replace")
     signs = [place for place, char in enumerate(text) if char.isalnum()] if _is_code(text) else list(range(len(text)))
     first, last = max(0, keep_first), max(0, keep_last)
