@@ -24,6 +24,7 @@ PATTERNS: Final = (
     "policy/snapshot.py",
     "protocols/sql/*.py",
     "protocols/*/*.py",
+    "protocols/*/reading/kept.py",
     "recording/chain.py",
     "recording/journal.py",
 )
