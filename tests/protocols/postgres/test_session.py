@@ -284,4 +284,7 @@ def test_a_local_setting_stays_here(gateways: Open, database: Database) -> None:
     client = Raw(gateway.port)
     assert client.ask(query(b"SET application_name = 'mine'")) == "C ZI"
     assert client.ask(run(b"SET application_name = 'mine'") + SYNC) == "1 2 C ZI"
-    assert database.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test:agent'") == [(1,)]
+    here = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test:agent' AND datname = current_database()"
+    )
+    assert database.rows(here) == [(1,)]

@@ -16,7 +16,7 @@ from checkrein.protocols.postgres.settings import (
 )
 from tests.support.postgres import PostgresServer
 
-# As captured from the drivers and tools named.
+# What the drivers and tools named are known to send; the client tests run them.
 SENT = [
     ("statement_timeout", "0"),  # pg_dump
     ("lock_timeout", "0"),
