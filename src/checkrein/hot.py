@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 PATTERNS: Final = (
+    "core/decision.py",
     "core/framing.py",
     "dataplane/relay.py",
     "dataplane/transports.py",

@@ -10,6 +10,7 @@ import asyncio
 import collections
 import contextlib
 
+from checkrein.core.decision import Decision
 from checkrein.core.identity import Claim, LoginRefused, Secret
 from checkrein.core.maskplan import ColumnInfo, MaskPlan
 from checkrein.core.session import Killed, SessionContext, SessionEvent
@@ -28,7 +29,7 @@ from checkrein.core.steps import (
     Steps,
 )
 from checkrein.core.target import Link
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 
 LINE_BYTES = 64 * 1024
 

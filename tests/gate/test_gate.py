@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from checkrein.core.decision import Decision
 from checkrein.core.identity import LoginRefused
 from checkrein.core.session import Cancelled
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Authenticate, Decide, Dial, Persist, Send
 from checkrein.core.target import Link
-from checkrein.core.verdict import AskTerms, Decision, Verdict
+from checkrein.core.verdict import AskTerms, Verdict
 from checkrein.gate.gate import GateBroken
 from checkrein.gate.ports import Await, Consume, Question, Settled
 from tests.conformance.echo import SPEC, read

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from checkrein.core.decision import Decision
 from checkrein.core.identity import Claim
 from checkrein.core.maskplan import ColumnInfo
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
-from checkrein.core.verdict import Decision
 
 T = TypeVar("T")
 

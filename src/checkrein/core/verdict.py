@@ -1,12 +1,10 @@
-"""What policy says (`Verdict`) and what the gate does about it (`Decision`, which only the gate makes)."""
+"""What policy says of a statement: a verdict with its reason, its refusal or the duties of its allow."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-
-from checkrein.core.statement import Statement
 
 ALLOW = "allow"
 DENY = "deny"
@@ -150,40 +148,3 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             instead=self.instead,
             position=self.position,
         )
-
-
-class Decision:
-    """What the gate does with one statement. Only `gate/` makes these; bytes to a target need one.
-
-    `refusal` is None when it may be forwarded. `preparing` is True for a statement that was judged to be prepared only
-    (it must be decided again when it runs). `pending` is True when it would be asked as it runs. `id` is unique in a
-    session and joins the journal's `decided` and `answered` events. `waited` is True when a person was waited for:
-    the session then reads the statement again and decides it once more with `again`, so that what was approved is what
-    runs. `maker` is the gate's private token: a Decision made elsewhere is no warrant.
-    """
-
-    __slots__ = ("approval", "id", "maker", "pending", "preparing", "refusal", "statement", "verdict", "waited")
-
-    def __init__(
-        self,
-        id: int,
-        statement: Statement,
-        verdict: Verdict,
-        refusal: Refusal | None = None,
-        preparing: bool = False,
-        maker: object = None,
-    ) -> None:
-        self.id = id
-        self.statement = statement
-        self.verdict = verdict
-        self.refusal = refusal
-        self.preparing = preparing
-        self.pending = preparing and verdict.outcome == ASK
-        self.approval = ""
-        self.waited = False
-        self.maker = maker
-
-    @property
-    def obligations(self) -> Obligations:
-        """The duties of the verdict."""
-        return self.verdict.obligations

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from checkrein.core import events
+from checkrein.core.decision import Decision
 from checkrein.core.facts import FactRecord, SessionFacts
 from checkrein.core.identity import Principal
 from checkrein.core.limits import STATEMENT_IN_PROCESS_BYTES, VERDICT_CACHE
 from checkrein.core.statement import Statement
 from checkrein.core.target import Target
-from checkrein.core.verdict import ASK, DENY, Decision, Refusal, Verdict
+from checkrein.core.verdict import ASK, DENY, Refusal, Verdict
 from checkrein.gate.bounding import bounded
 from checkrein.gate.journalling import Redactor, template
 from checkrein.gate.ports import Gateway, PolicySnapshot, SessionJournal

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from checkrein.core import events
+from checkrein.core.decision import Decision
 from checkrein.core.errors import CheckreinError, Unavailable
 from checkrein.core.identity import Claim, LoginRefused, Principal
 from checkrein.core.session import Cancelled, Killed, Session, SessionContext, SessionEvent
@@ -32,7 +33,7 @@ from checkrein.core.steps import (
     Steps,
 )
 from checkrein.core.target import Profile, Target
-from checkrein.core.verdict import DENY, Decision, Obligations, Refusal, Verdict
+from checkrein.core.verdict import DENY, Obligations, Refusal, Verdict
 from checkrein.gate.admitting import Admission
 from checkrein.gate.approving import asked_fields, binding, hold_of, question, refusal_of, waiting_text
 from checkrein.gate.deciding import Judge, must_ask, refusal_for

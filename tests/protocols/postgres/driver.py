@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from checkrein.core.decision import Decision
 from checkrein.core.identity import Claim, LoginRefused, Principal, Secret
 from checkrein.core.maskplan import ColumnPlan, MaskPlan
 from checkrein.core.session import Cancelled, Killed, SessionContext
@@ -30,7 +31,7 @@ from checkrein.core.steps import (
     Send,
 )
 from checkrein.core.target import Link, Profile, Target, TargetTls
-from checkrein.core.verdict import ALLOW, ASK, DENY, Decision, MaskDuty, Obligations, Refusal, Verdict
+from checkrein.core.verdict import ALLOW, ASK, DENY, MaskDuty, Obligations, Refusal, Verdict
 from checkrein.protocols.postgres import SPEC
 from checkrein.protocols.postgres.catalog import CatalogQuestion
 from tests.support.postgres import Database

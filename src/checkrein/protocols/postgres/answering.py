@@ -105,7 +105,7 @@ class Answers(Telling):
             yield from self.execute_begins(head)
         if kind == COPY_DATA and not result.copy:
             raise ProtocolError("copy data outside a copy", Side.TARGET)
-        if kind == ROW and not result.described and result.decision.obligations.owed:
+        if kind == ROW and not result.described and result.decision.owed:
             raise Broken(Refusal(code="witness", reason="rows came without a description"), result.act.data_modifying)
         if count:
             yield from self._take(result, buffer, at, end, count, kind)
@@ -334,7 +334,7 @@ class Answers(Telling):
             if columns is None:
                 return
             result.columns = tuple([column.name for column in columns])
-            if result.decision.obligations.owed:
+            if result.decision.owed:
                 return
             result.described = True
             return
@@ -385,7 +385,7 @@ class Answers(Telling):
             result.copy = True
             if kind == 0x47:
                 state.copy_in, state.copy_wait = head, None
-            elif result.decision.obligations.owed and not result.described:
+            elif result.decision.owed and not result.described:
                 raise Broken(Refusal(code="witness", reason="COPY owes masks and was not described"))
         if kind == 0x63 and result.masker is not None and not self._muted:
             wrong = end_copy(state, result)

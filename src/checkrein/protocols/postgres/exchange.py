@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from checkrein.core.decision import Decision
 from checkrein.core.maskplan import MaskPlan
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.planned import Planned
 

@@ -7,11 +7,12 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from checkrein.core.decision import Decision
 from checkrein.core.errors import Unavailable
 from checkrein.core.limits import STATEMENT_BYTES
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Decide, Offload, Query, Steps
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared

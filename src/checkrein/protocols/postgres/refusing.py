@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Act, Reading

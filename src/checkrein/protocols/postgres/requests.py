@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core.decision import Decision
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame
 from checkrein.core.side import Side
 from checkrein.core.statement import Effect, Statement
 from checkrein.core.steps import Close, Steps
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Reading
@@ -279,7 +280,7 @@ class Requests(Refusing):
             yield abandoned(decision)
             self.refuse(refusal, None)
             return True
-        if result.act.kind == "copy_out" and decision.obligations.owed:
+        if result.act.kind == "copy_out" and decision.owed:
             wrong = yield from plan_copy(state, self.answers, result)
             if wrong is not None:
                 yield abandoned(decision)
@@ -306,7 +307,7 @@ class Requests(Refusing):
             state.names_dirty = True
         if result.act.ddl:
             state.redefines(decision.statement)
-        owed = decision.obligations.owed and answers_rows(result.act) and result.act.kind != "copy_out"
+        owed = decision.owed and answers_rows(result.act) and result.act.kind != "copy_out"
         hold = must_hold(result)
         if owed and not portal.described:
             portal.described = True

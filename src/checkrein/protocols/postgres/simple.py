@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.limits import BREATHE_MESSAGES, PIPELINE_STATEMENTS
 from checkrein.core.steps import Breathe, Steps
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec, hidden
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Reading
@@ -115,7 +116,7 @@ class Queries:
             yield from self._local(readings, results)
             return
         lone = len(results) == 1
-        owed = [result for result in results if result.decision.obligations.owed and answers_rows(result.act)]
+        owed = [result for result in results if result.decision.owed and answers_rows(result.act)]
         holds = any(must_hold(result) for result in results)
         if (owed and not lone) or holds or any(result.act.kind == "copy_out" for result in owed):
             if not state.at_border or (holds and not lone):
@@ -168,7 +169,7 @@ class Queries:
     def _plan_copies(self, results: list[Result], decisions: list[Decision]) -> Steps[bool]:
         """Plan the copies of tables, whose columns the catalog knows; False when one of them is refused."""
         for result in results:
-            if result.act.kind != "copy_out" or result.act.inner_start >= 0 or not result.decision.obligations.owed:
+            if result.act.kind != "copy_out" or result.act.inner_start >= 0 or not result.decision.owed:
                 continue
             refusal = yield from plan_copy(self.state, self.answers, result)
             if refusal is not None:

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
+from checkrein.core.decision import Decision
 from checkrein.core.errors import ProtocolError
 from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
 from checkrein.core.session import SessionContext
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Send, Steps
-from checkrein.core.verdict import Decision
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
 

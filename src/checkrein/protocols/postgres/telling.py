@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core.decision import Decision
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame
 from checkrein.core.side import Side
 from checkrein.core.steps import Answered, Scrub, Steps
-from checkrein.core.verdict import Decision, Refusal
+from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres.errors import (
     error_response,
