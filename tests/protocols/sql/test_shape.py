@@ -11,7 +11,9 @@ from checkrein.protocols.sql.shape import shape_of
 
 def test_numbers_are_taken_out_with_their_length() -> None:
     """Two texts share a shape when they differ in digits of whole numbers alone, of equal length."""
-    assert shape_of("select 12 where a1 = 345") == shape_of("select 99 where a1 = 111") == "select 00 where a1 = 000"
+    assert shape_of("select 12 where a1 = 345") == b"select 00 where a1 = 000"
+    assert shape_of("select 99 where a1 = 111") == b"select 00 where a1 = 000"
+    assert shape_of("select 12 where id = 345") == b"select 00 where id = 000"
     assert shape_of("select 1") != shape_of("select 12")
     assert shape_of("select a1") != shape_of("select a2")
     assert shape_of("select 1.5") != shape_of("select 1.6")

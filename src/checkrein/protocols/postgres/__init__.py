@@ -32,6 +32,7 @@ VERBS: Final = frozenset(
 class _Statements:
     """The module's functions as the session takes them."""
 
+    kept = staticmethod(statements.kept)
     read = staticmethod(statements.read)
     needs_worker = staticmethod(statements.needs_worker)
 

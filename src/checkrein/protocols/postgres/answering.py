@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import frame_size, run_of
 from checkrein.core.limits import CELL_BYTES, HELD_BYTES, MESSAGE_BYTES, SAMPLE_BYTES, SAMPLE_ROWS, WHOLE_ROW_BYTES
-from checkrein.core.side import Side
-from checkrein.core.steps import Describe, Steps
+from checkrein.core.steps import Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
-from checkrein.protocols.postgres.answers import RowMasker, column_infos, parse_row_description, sample_rows
-from checkrein.protocols.postgres.copy_formats import CopyMasker
+from checkrein.protocols.postgres.answers import sample_rows
 from checkrein.protocols.postgres.exchange import (
     EXECUTE,
     LOCAL,
@@ -24,52 +22,70 @@ from checkrein.protocols.postgres.exchange import (
     Result,
 )
 from checkrein.protocols.postgres.finishing import end_copy, finished
-from checkrein.protocols.postgres.planned import Plans
-from checkrein.protocols.postgres.startup import encoding_of
-from checkrein.protocols.postgres.state import State
-from checkrein.protocols.postgres.telling import Broken, Telling
+from checkrein.protocols.postgres.planning import Planning
+from checkrein.protocols.postgres.state import TARGET, State
+from checkrein.protocols.postgres.telling import Broken
 from checkrein.protocols.postgres.transitions import EXPECTED
-from checkrein.protocols.postgres.witness import disagreement
 
 ROW: Final = 0x44
 COPY_DATA: Final = 0x64
-DESCRIBED_CACHE: Final = 256
-"""Row descriptions remembered by their bytes, so that a repeated statement parses its description once."""
 
 
-class Answers(Telling):
+class Answers(Planning):
     """Takes the target's messages for one session."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state)
         self.left = 0
-        self._described: dict[bytes, tuple[Any, ...]] = {}
-        self._plans = Plans()
+        self._buffer = b""
+        self._at = 0
 
-    def receive(self, data: bytes) -> Steps[None]:
-        """Take a chunk. Raises ProtocolError for what does not belong here, Broken when the session must end."""
+    def receive(self, data: bytes) -> Steps[None] | None:
+        """Take a chunk; return the steps that are left to do, None when there are none.
+
+        Raises ProtocolError for what does not belong here, Broken when the session must end; so may the steps.
+        """
         state = self.state
-        buffer = state.incoming + data if state.incoming else data
+        self._buffer = state.incoming + data if state.incoming else data
         state.incoming = b""
-        at = 0
-        if self.left:
-            at = self._pass_on(buffer, 0)
+        self._at = self._pass_on(self._buffer, 0) if self.left else 0
+        rest = self._go_on()
+        return None if rest is None else self._finish(rest)
+
+    def _finish(self, rest: Steps[None] | None) -> Steps[None]:
+        while rest is not None:
+            yield from rest
+            rest = self._go_on()
+
+    def _go_on(self) -> Steps[None] | None:
+        """Take messages up to the end of the chunk, or up to one that leaves steps to do."""
+        buffer = self._buffer
         size = len(buffer)
-        while at < size:
+        at = self._at
+        rest: Steps[None] | None = None
+        while at < size and rest is None:
             kind = buffer[at]
             if kind in (ROW, COPY_DATA):
-                after = yield from self._rows(buffer, at, kind)
+                self._at = at
+                rest = self._before_rows(kind)
+                if rest is not None:
+                    return rest
+                after = self._rows(buffer, at, kind)
                 if after == at:
                     break
                 at = after
                 continue
-            length = frame_size(buffer, at, MESSAGE_BYTES, Side.TARGET)
+            length = frame_size(buffer, at, MESSAGE_BYTES, TARGET)
             if not length or at + length > size:
                 break
-            yield from self._message(kind, buffer[at : at + length])
+            rest = self._message(kind, buffer[at : at + length])
             at += length
-        if at < size:
-            state.incoming = buffer[at:]
+        self._at = at
+        if rest is None and at < size:
+            self.state.incoming = buffer[at:]
+        if rest is None:
+            self._buffer = b""
+        return rest
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -87,30 +103,36 @@ class Answers(Telling):
         queue = self.state.queue
         return queue[0].results[0] if queue and queue[0].results else None
 
-    def _rows(self, buffer: bytes, at: int, kind: int) -> Steps[int]:
+    def _before_rows(self, kind: int) -> Steps[None] | None:
+        """The first rows of an Execute: what they owe must be settled before they are looked at."""
+        queue = self.state.queue
+        head = queue[0] if queue else None
+        if head is None or head.hidden or head.kind != EXECUTE or not head.results:
+            return None
+        return self.execute_begins(head)
+
+    def _rows(self, buffer: bytes, at: int, kind: int) -> int:
         """Take a run of rows; return where the next message begins, `at` itself when more bytes are needed."""
         state = self.state
         head = state.queue[0] if state.queue else None
-        if head is None or (kind == ROW and not (head.results or head.collect)):
-            raise ProtocolError("rows that nobody asked for", Side.TARGET)
-        count, end = run_of(buffer, at, kind, 0x7FFFFFFF, Side.TARGET)
+        if head is None or not (head.results or (kind == ROW and head.collect)):
+            raise ProtocolError("rows that nobody asked for", TARGET)
+        count, end = run_of(buffer, at, kind, 0x7FFFFFFF, TARGET)
         if head.hidden:
             if count:
                 self._collect(head, buffer, at, end)
             elif len(buffer) - at > MESSAGE_BYTES:
-                raise ProtocolError("a hidden answer is too long", Side.TARGET)
+                raise ProtocolError("a hidden answer is too long", TARGET)
             return end
         result = head.results[0]
-        if head.kind == EXECUTE:
-            yield from self.execute_begins(head)
         if kind == COPY_DATA and not result.copy:
-            raise ProtocolError("copy data outside a copy", Side.TARGET)
+            raise ProtocolError("copy data outside a copy", TARGET)
         if kind == ROW and not result.described and result.decision.owed:
             raise Broken(Refusal(code="witness", reason="rows came without a description"), result.act.data_modifying)
         if count:
-            yield from self._take(result, buffer, at, end, count, kind)
+            self._take(result, buffer, at, end, count, kind)
         elif result.masker is None and result.plan is None and state.held is None:
-            whole = frame_size(buffer, at, 0x7FFFFFFF, Side.TARGET)
+            whole = frame_size(buffer, at, 0x7FFFFFFF, TARGET)
             if whole <= WHOLE_ROW_BYTES:
                 return at
             result.rows += 1
@@ -123,15 +145,15 @@ class Answers(Telling):
     def _collect(self, head: Entry, buffer: bytes, at: int, end: int) -> None:
         collected = head.collect
         if collected is None:
-            raise ProtocolError("rows that nobody asked for", Side.TARGET)
+            raise ProtocolError("rows that nobody asked for", TARGET)
         while at < end:
-            size = frame_size(buffer, at, MESSAGE_BYTES, Side.TARGET)
+            size = frame_size(buffer, at, MESSAGE_BYTES, TARGET)
             if len(collected.rows) >= 65536:
-                raise ProtocolError("a hidden answer does not end", Side.TARGET)
+                raise ProtocolError("a hidden answer does not end", TARGET)
             collected.rows.append(codec.row_values(buffer[at + 5 : at + size]))
             at += size
 
-    def _take(self, result: Result, buffer: bytes, at: int, end: int, count: int, kind: int) -> Steps[None]:
+    def _take(self, result: Result, buffer: bytes, at: int, end: int, count: int, kind: int) -> None:
         state = self.state
         if self._muted:
             return
@@ -146,7 +168,7 @@ class Answers(Telling):
             except MaskError as error:
                 wrong = f"the answer cannot be masked: {error}"
         if wrong:
-            yield from self.fail(result, Refusal(code="mask_failed", reason=wrong))
+            self.fail(result, Refusal(code="mask_failed", reason=wrong))
             return
         result.take(frames)
         if kind == ROW and len(result.sample) < SAMPLE_ROWS and result.row_columns:
@@ -163,25 +185,30 @@ class Answers(Telling):
         try:
             result.sample.extend(sample_rows(frames, result.row_columns, types, left, SAMPLE_BYTES))
         except IndexError:
-            raise ProtocolError("a malformed DataRow", Side.TARGET) from None
-
-    def _types(self) -> dict[int, Any]:
-        catalog = self.state.catalog
-        return catalog.types if catalog is not None else {}
+            raise ProtocolError("a malformed DataRow", TARGET) from None
 
     # --- everything else -----------------------------------------------------------------------
 
-    def _message(self, kind: int, data: bytes) -> Steps[None]:
+    def _message(self, kind: int, data: bytes) -> Steps[None] | None:
+        """Take one message that is not a row; return the steps that are left to do."""
+        rest: Steps[None] | None = None
         if kind == 0x4E:
-            yield from self._notice(data)
+            rest = self._notice(data)
         elif kind == 0x41:
-            yield from self._notification(data)
+            rest = self._notification(data)
         elif kind == 0x53:
             self._parameter(data)
         elif kind == 0x45:
-            yield from self._error(data)
+            rest = self._error(data)
         else:
-            yield from self._reply(kind, data)
+            rest = self._reply(kind, data)
+        if rest is not None:
+            return self._then_local(rest)
+        self.local_replies()
+        return None
+
+    def _then_local(self, rest: Steps[None]) -> Steps[None]:
+        yield from rest
         self.local_replies()
 
     def local_replies(self) -> None:
@@ -190,29 +217,30 @@ class Answers(Telling):
         while queue and queue[0].kind == LOCAL:
             self.state.answer(queue.popleft().reply)
 
-    def _reply(self, kind: int, data: bytes) -> Steps[None]:
+    def _reply(self, kind: int, data: bytes) -> Steps[None] | None:
         queue = self.state.queue
         if not queue:
-            raise ProtocolError(f"message {chr(kind)!r} answers nothing", Side.TARGET)
+            raise ProtocolError(f"message {chr(kind)!r} answers nothing", TARGET)
         head = queue[0]
-        wanted = EXPECTED.get((head.kind, kind))
+        wanted = EXPECTED[head.kind].get(kind)
         if wanted is None:
             what = f"message {chr(kind)!r} does not answer {NAMES.get(head.kind, '')}"
             if head.kind in (REFUSED, REFUSED_QUERY):
                 raise Broken(Refusal(code="protocol", reason="the target did not fail where it must"), True)
-            raise ProtocolError(what, Side.TARGET)
+            raise ProtocolError(what, TARGET)
+        if wanted == "description":
+            return self._description(head, kind, data)
+        if wanted == "complete":
+            return self._complete(head, kind, data)
         if wanted == "confirm":
             self._confirm(head, data)
+        elif wanted == "ready":
+            self._ready(head, data)
         elif wanted == "parameters":
             self._parameters(head, data)
-        elif wanted == "description":
-            yield from self._description(head, kind, data)
-        elif wanted == "complete":
-            yield from self._complete(head, kind, data)
-        elif wanted == "copy":
-            yield from self._copy(head, kind, data)
-        elif wanted == "ready":
-            yield from self._ready(head, data)
+        else:
+            self._copy(head, kind, data)
+        return None
 
     def _confirm(self, head: Entry, data: bytes) -> None:
         state = self.state
@@ -227,7 +255,7 @@ class Answers(Telling):
     def _parameters(self, head: Entry, data: bytes) -> None:
         count = int.from_bytes(data[5:7], "big")
         if len(data) != 7 + 4 * count:
-            raise ProtocolError("a malformed ParameterDescription", Side.TARGET)
+            raise ProtocolError("a malformed ParameterDescription", TARGET)
         if head.collect is not None:
             head.collect.parameters = count
         if head.prepared is not None and head.portal is None:
@@ -237,29 +265,15 @@ class Answers(Telling):
         if not head.hidden:
             self.state.answer(data)
 
-    def _columns(self, kind: int, data: bytes) -> tuple[Any, ...] | None:
-        """Read a RowDescription; None for NoData."""
-        if kind == 0x6E:
-            if len(data) != 5:
-                raise ProtocolError("a malformed NoData", Side.TARGET)
-            return None
-        known = self._described.get(data)
-        if known is None:
-            known = parse_row_description(data[5:])
-            if len(self._described) >= DESCRIBED_CACHE:
-                self._described.clear()
-            self._described[data] = known
-        return known
-
-    def _description(self, head: Entry, kind: int, data: bytes) -> Steps[None]:
+    def _description(self, head: Entry, kind: int, data: bytes) -> Steps[None] | None:
         state = self.state
         columns = self._columns(kind, data)
         if head.kind == QUERY:
-            result = head.results[0]
-            yield from self.describe_result(result, columns)
-            if not self._muted:
-                state.answer(data)
-            return
+            rest = self.describe_result(head.results[0], columns)
+            if rest is not None:
+                return self._then_answer(rest, data)
+            state.answer(data)
+            return None
         state.queue.popleft()
         if head.collect is not None:
             head.collect.descriptions.append(() if columns is None else columns)
@@ -272,84 +286,33 @@ class Answers(Telling):
             head.prepared.columns = () if columns is None else columns
         if not head.hidden:
             state.answer(data)
-
-    def describe_result(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[None]:
-        """Hold a description against the prediction and fix the mask plan."""
-        decision = result.decision
-        result.described = True
-        if columns:
-            result.row_columns = columns
-            result.columns = tuple([column.name for column in columns])
-        if not decision.obligations.owed:
-            return
-        refusal = yield from self.plan(result, columns)
-        if refusal is not None:
-            yield from self.fail(result, refusal)
-
-    def plan(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[Refusal | None]:
-        """Ask for the plan of a described result; a Refusal where the witness disagrees or a duty cannot be met."""
-        act = result.act
-        plain = columns is not None and act.kind != "copy_out" and result.decision.statement.outputs is not None
-        if plain and self._plans.before(result, columns, self._types()):
-            return None
-        silent = columns is None and not act.returns_rows
-        wrong = "" if act.copy_relation or silent else disagreement(columns, result.decision.statement)
-        if wrong:
-            reason = f"the target describes the answer otherwise than it was read: {wrong}"
-            return Refusal(code="witness", reason=reason)
-        if columns is None:
-            return None
-        if act.copy_encoding and encoding_of(act.copy_encoding) != self._encoding():
-            return Refusal(code="mask_failed", reason="COPY with an ENCODING other than the session's cannot be masked")
-        types = self._types()
-        found = yield Describe(result.decision, column_infos(columns, result.decision.statement, types))
-        if isinstance(found, Refusal):
-            return found
-        if found is not None:
-            result.plan = found
-            try:
-                if act.kind == "copy_out":
-                    form, options = act.copy_format, act.copy_options
-                    result.masker = CopyMasker(found, columns, types, form, options, self._encoding())
-                else:
-                    result.masker = RowMasker(found, columns, types, self._encoding())
-            except MaskError as error:
-                return Refusal(code="mask_failed", reason=f"the answer cannot be masked: {error}")
-        if plain:
-            self._plans.remember(result, columns, types)
         return None
 
-    def execute_begins(self, head: Entry) -> Steps[None]:
-        """The first answer to an Execute: its portal's description is known by now if anyone asked for it."""
-        result = head.results[0]
-        if head.code == "hold" and self.state.held is None:
-            self.state.held = []
-            self.state.held_rows = 0
-        portal = head.portal
-        if result.described or portal is None:
-            return
-        columns = portal.columns
-        if columns is None:
-            columns = portal.prepared.columns
-            if columns is None:
-                return
-            result.columns = tuple([column.name for column in columns])
-            if result.decision.owed:
-                return
-            result.described = True
-            return
-        yield from self.describe_result(result, columns or None)
+    def _then_answer(self, rest: Steps[None], data: bytes) -> Steps[None]:
+        yield from rest
+        if not self._muted:
+            self.state.answer(data)
 
-    def _complete(self, head: Entry, kind: int, data: bytes) -> Steps[None]:
+    def _complete(self, head: Entry, kind: int, data: bytes) -> Steps[None] | None:
         """CommandComplete, EmptyQueryResponse or PortalSuspended: one statement ended."""
-        state = self.state
         if head.hidden:
-            state.queue.popleft()
-            return
+            self.state.queue.popleft()
+            return None
         if not head.results:
-            raise ProtocolError("more statements ended than were sent", Side.TARGET)
+            raise ProtocolError("more statements ended than were sent", TARGET)
+        rest = self.execute_begins(head) if head.kind == EXECUTE else None
+        if rest is not None:
+            return self._then_completed(rest, head, kind, data)
+        self._completed(head, kind, data)
+        return None
+
+    def _then_completed(self, rest: Steps[None], head: Entry, kind: int, data: bytes) -> Steps[None]:
+        yield from rest
+        self._completed(head, kind, data)
+
+    def _completed(self, head: Entry, kind: int, data: bytes) -> None:
+        state = self.state
         if head.kind == EXECUTE:
-            yield from self.execute_begins(head)
             state.queue.popleft()
         result = head.results.pop(0)
         tag = data[5:-1].decode("ascii", "replace") if kind == 0x43 else ""
@@ -368,9 +331,9 @@ class Answers(Telling):
             raise Broken(Refusal(code="limit", reason=f"{changed} rows were changed and {most} are allowed"), True)
         if not muted:
             state.answer(data)
-        yield self.summary(result, tag, "58000" if failed is not None else "")
+        state.notes.append(self.summary(result, tag, "58000" if failed is not None else ""))
 
-    def _copy(self, head: Entry, kind: int, data: bytes) -> Steps[None]:
+    def _copy(self, head: Entry, kind: int, data: bytes) -> None:
         """CopyInResponse, CopyOutResponse, CopyDone: the statement must be the copy that was read."""
         state = self.state
         result = head.results[0] if head.results else None
@@ -378,7 +341,7 @@ class Answers(Telling):
             raise Broken(Refusal(code="witness", reason="the target copies where no COPY was read"), True)
         if kind == 0x63:
             if not result.copy or result.act.kind != "copy_out":
-                raise ProtocolError("CopyDone outside a copy", Side.TARGET)
+                raise ProtocolError("CopyDone outside a copy", TARGET)
         elif (kind == 0x47) != (result.act.kind == "copy_in"):
             raise Broken(Refusal(code="witness", reason="the target copies the other way"), True)
         else:
@@ -390,6 +353,6 @@ class Answers(Telling):
         if kind == 0x63 and result.masker is not None and not self._muted:
             wrong = end_copy(state, result)
             if wrong:
-                yield from self.fail(result, Refusal(code="mask_failed", reason=wrong))
+                self.fail(result, Refusal(code="mask_failed", reason=wrong))
         if not self._muted:
             state.answer(data)

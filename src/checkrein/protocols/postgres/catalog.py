@@ -115,6 +115,9 @@ class CatalogCast(msgspec.Struct, frozen=True, gc=False):
 class CatalogSnapshot(msgspec.Struct, frozen=True):
     """One database's catalog at one moment. `server_version` is server_version_num (150018).
 
+    `version` is the target's own word for this state of its catalog; two targets may give the same one. `identity` is
+    this snapshot's number in this process, 0 where it has none: what was worked out from it is kept under that.
+
     Relations of every schema, pg_catalog and information_schema included (their columns too), temporary ones excluded.
     `functions` and `operators` map a name to all its overloads in every schema, pg_catalog first.
     """
@@ -132,6 +135,7 @@ class CatalogSnapshot(msgspec.Struct, frozen=True):
     casts: tuple[CatalogCast, ...]
     schemas: frozenset[str]
     is_superuser: bool = False
+    identity: int = 0
 
 
 class Names(msgspec.Struct, frozen=True):

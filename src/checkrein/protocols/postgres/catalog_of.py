@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot, CatalogType
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID, QUERIES, Row, assemble
+from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID, QUERIES, Row, assemble, next_identity
 
 SERVER_VERSION: Final = 170000
 """server_version_num that a synthetic catalog claims: the one its system part was taken from."""
@@ -87,6 +87,7 @@ def catalog_of(schema: Mapping[str, Sequence[str]], server_version: int = SERVER
         types=types,
         types_by_name={(one.schema, one.name): one for one in types.values()},
         schemas=base.schemas | {one.schema for one in relations.values()},
+        identity=next_identity(),
     )
 
 

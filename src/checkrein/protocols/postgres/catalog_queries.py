@@ -10,6 +10,7 @@ then shows as another version at the next poll. Source: PostgreSQL manual, chapt
 # not compiled: runs seldom
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from typing import Final, TypeVar
 
@@ -27,6 +28,8 @@ from checkrein.protocols.postgres.catalog import (
     CatalogType,
     ForeignKey,
 )
+
+_IDENTITIES: Final = itertools.count(1)
 
 Row = tuple[str | None, ...]
 """One row of an answer in text format; NULL is None."""
@@ -217,7 +220,13 @@ def assemble(results: dict[str, list[Row]]) -> CatalogSnapshot:
         casts=tuple(CatalogCast(_int(row[0]), _int(row[1]), row[2] or "") for row in results["casts"]),
         schemas=frozenset(_text(row[0]) for row in results["schemas"]),
         is_superuser=superuser == "t",
+        identity=next_identity(),
     )
+
+
+def next_identity() -> int:
+    """Return the number of a snapshot that is being made; never the same in one process."""
+    return next(_IDENTITIES)
 
 
 def _text(value: str | None) -> str:

@@ -18,7 +18,10 @@ from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapsho
 from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.state import DEFINING, State
 
-QUESTION = CatalogQuestion()
+_CATALOG: Final = Query(CatalogQuestion())
+_FRESH: Final = Query(CatalogQuestion(), fresh=True)
+_SETTLED: Final = Query(CatalogQuestion(), fresh=True)
+"""Asked once what this session redefined is settled; an object of its own, so that its answer is known by it."""
 WORKER = "checkrein.protocols.postgres.reading.worker:parse"
 USES_EARLIER = frozenset({"execute", "fetch", "move"})
 CHANGES_EARLIER = frozenset({"prepare", "deallocate", "declare", "close", "discard", "commit", "rollback"})
@@ -33,15 +36,14 @@ KEEPS_OPEN: Final = frozenset(
 )
 """Statements that never make an open transaction's writes take effect."""
 
-KEPT_READINGS: Final = 256
-"""Texts of one session whose reading is at hand while catalog and names stay as they are."""
-
-KEPT_TEXT: Final = 4096
-"""Longer texts are not kept: they rarely come again."""
-
 
 class Reader(Protocol):
     """Reading of SQL, pure (statements.py)."""
+
+    def kept(
+        self, text: str, catalog: CatalogSnapshot | None, names: Names, simple: bool = False
+    ) -> tuple[Reading, ...] | None:
+        """Return the readings of a text that was read before under the same names, None when there are none."""
 
     def read(self, text: str, around: Surroundings, parsed: Any = None) -> tuple[Reading, ...]:
         """Return one Reading a statement; concedes instead of raising."""
@@ -56,59 +58,64 @@ class Judging:
     def __init__(self, state: State, reader: Reader) -> None:
         self._state = state
         self._reader = reader
-        self._known: dict[tuple[str, bool], tuple[Reading, ...]] = {}
-        self._known_catalog: CatalogSnapshot | None = None
-        self._known_version = -1
 
-    def refresh(self, anew: bool = False) -> Steps[None]:
-        """Take the target's catalog as it is now; None where the side link cannot say. `anew`: asked for now."""
+    # --- the catalog ---------------------------------------------------------------------------
+
+    def asked(self, anew: bool = False) -> Query:
+        """Return the question for the target's catalog as it is now, to be yielded. `anew`: asked for now."""
         state = self._state
-        settled = state.catalog_stale and state.status == 73 and not state.queue and not state.dirty
-        found = yield Query(QUESTION, anew or settled)
-        if settled:
+        if state.catalog_stale and state.status == 73 and not state.queue and not state.dirty:
+            return _SETTLED
+        return _FRESH if anew else _CATALOG
+
+    def took(self, found: Any, asked: Query) -> None:
+        """Take its answer; the catalog is None where the side link cannot say."""
+        state = self._state
+        if asked is _SETTLED:
             state.catalog_stale = False
             state.redefined.clear()
         state.catalog = found if isinstance(found, CatalogSnapshot) else None
 
-    def read(self, text: str, unsettled: bool = False, simple: bool = False) -> Steps[tuple[Reading, ...]]:
-        """Return the readings of a request's statements; what uses an object that the open transaction may have
-        redefined concedes, for the catalog shows what was committed."""
-        readings = yield from self._readings(text, unsettled, simple)
-        redefined = self._state.redefined
-        return tuple([_redefined(one, redefined) for one in readings]) if redefined else readings
+    def refresh(self, anew: bool = False) -> Steps[None]:
+        """Take the target's catalog as it is now."""
+        question = self.asked(anew)
+        self.took((yield question), question)
 
-    def _readings(self, text: str, unsettled: bool, simple: bool) -> Steps[tuple[Reading, ...]]:
-        """Return the readings of a request's statements, at least one.
+    # --- reading -------------------------------------------------------------------------------
 
-        `unsettled`: unqualified names concede. `simple`: a Query, which has no parameters, and that is known.
-        """
-        yield from self.refresh()
+    def kept(self, text: str, unsettled: bool, simple: bool = False) -> tuple[Reading, ...] | None:
+        """Return the readings of a text that was read before under these very names, None when it must be read."""
         state = self._state
-        if state.catalog is not self._known_catalog or state.version != self._known_version:
-            self._known.clear()
-            self._known_catalog, self._known_version = state.catalog, state.version
-        if not unsettled:
-            known = self._known.get((text, simple))
-            if known is not None:
-                return known
+        if unsettled or state.redefined:
+            return None
+        return self._reader.kept(text, state.catalog, state.names, simple)
+
+    def read(self, text: str, unsettled: bool = False, simple: bool = False) -> Steps[tuple[Reading, ...]]:
+        """Return the readings of a request's statements, at least one, under the catalog that was taken last.
+
+        `unsettled`: unqualified names concede. `simple`: a Query, which has no parameters, and that is known. What uses
+        an object that the open transaction may have redefined concedes, for the catalog shows what was committed.
+        """
+        readings = self.kept(text, unsettled, simple)
+        if readings is not None:
+            return readings
         readings = yield from self._read(text, unsettled)
         if simple:
             readings = tuple([Reading(with_parameters(one.statement, ()), one.act) for one in readings])
-        if not unsettled and len(text) <= KEPT_TEXT and not any(one.act.kind in USES_EARLIER for one in readings):
-            if len(self._known) >= KEPT_READINGS:
-                self._known.clear()
-            self._known[(text, simple)] = readings
-        return readings
+        redefined = self._state.redefined
+        return tuple([_redefined(one, redefined) for one in readings]) if redefined else readings
 
-    def current(self, prepared: Prepared, unsettled: bool) -> Steps[Decision | None]:
+    def is_current(self, prepared: Prepared, unsettled: bool) -> bool:
+        """Whether a prepared statement was read under the names and the catalog of now."""
+        state = self._state
+        return not unsettled and prepared.version == state.version and prepared.catalog is state.catalog
+
+    def renew(self, prepared: Prepared, unsettled: bool) -> Steps[Decision | None]:
         """Read again at Bind what was prepared under other names or another catalog, since the server plans it then.
 
         Returns the Decision that refuses it now, None when it may be bound.
         """
         state = self._state
-        yield from self.refresh()
-        if not unsettled and prepared.version == state.version and prepared.catalog is state.catalog:
-            return None
         readings = yield from self.read(prepared.text, unsettled)
         decision = yield from self.decide(readings[0].statement, False)
         prepared.version = -1
@@ -167,15 +174,22 @@ class Judging:
     def decide(
         self, statement: Statement, final: bool, again: Decision | None = None, act: Act | None = None
     ) -> Steps[Decision]:
-        """Return the gate's Decision. `act`, where it is known, tells when what it writes takes effect."""
-        if act is None or not final:
-            decision: Decision = yield Decide(statement, final, again)
-            return decision
-        state = self._state
-        in_block = state.status == 84 and not any(entry.results for entry in state.queue)
-        deferred = in_block and act.row_write and all(effect.verb in TAKEN_BACK for effect in statement.effects)
-        decided: Decision = yield Decide(statement, final, again, deferred, act.kind not in KEEPS_OPEN)
+        """Return the gate's Decision."""
+        decided: Decision = yield self.step(statement, final, again, act)
         return decided
+
+    def step(self, statement: Statement, final: bool, again: Decision | None, act: Act | None) -> Decide:
+        """Return the step that asks for a Decision. `act`, where known, tells when what it writes takes effect."""
+        if act is None or not final:
+            return Decide(statement, final, again)
+        state = self._state
+        deferred = (
+            state.status == 84
+            and act.row_write
+            and not any(entry.results for entry in state.queue)
+            and all(effect.verb in TAKEN_BACK for effect in statement.effects)
+        )
+        return Decide(statement, final, again, deferred, act.kind not in KEEPS_OPEN)
 
 
 def _redefined(reading: Reading, names: set[str]) -> Reading:

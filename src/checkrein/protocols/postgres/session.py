@@ -24,6 +24,7 @@ from checkrein.protocols.postgres.errors import error_response, notice_response,
 from checkrein.protocols.postgres.exchange import Collected, Result
 from checkrein.protocols.postgres.judging import Judging, Reader, abandoned
 from checkrein.protocols.postgres.naming import names_of, names_of_path
+from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.requests import Requests
 from checkrein.protocols.postgres.simple import Queries
 from checkrein.protocols.postgres.startup import CANCEL_CODE
@@ -31,6 +32,11 @@ from checkrein.protocols.postgres.state import State
 from checkrein.protocols.postgres.telling import Broken
 from checkrein.protocols.postgres.transitions import TRANSITIONS
 
+CLIENT: Final = Side.CLIENT
+TARGET: Final = Side.TARGET
+COPY_DATA: Final = 0x64
+READ_ANEW: Final = frozenset(b"QPB")
+"""Messages whose statement is read under the target's catalog of now."""
 WAITING_BYTES: Final = 2 * MESSAGE_BYTES
 """What a client may pipeline behind a message that waits for the target."""
 
@@ -45,7 +51,7 @@ class PostgresSession:
         self._answers = Answers(self.state)
         self._requests = Requests(self.state, self._judging, self._answers)
         self._queries = Queries(self._requests, self._answers)
-        self._handlers: dict[str, Callable[[bytes], Steps[bool]]] = {
+        self._handlers: dict[str, Callable[[bytes], Handled]] = {
             "query": self._queries.query,
             "parse": self._requests.parse,
             "bind": self._requests.bind,
@@ -73,8 +79,16 @@ class PostgresSession:
         state = self.state
         broke: ProtocolError | Broken | None = None
         try:
-            if side is Side.TARGET:
-                yield from self._from_target(data)
+            if side is TARGET:
+                if state.phase == "ready":
+                    rest = self._answers.receive(data)
+                    if rest is not None:
+                        yield from rest
+                else:
+                    yield from self._from_target(data)
+                if state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at):
+                    yield from state.flush()
+                    yield from self._work()
             elif state.phase == "ready":
                 if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
                     raise ProtocolError("too much was sent behind a message that waits", Side.CLIENT, "54000")
@@ -88,8 +102,7 @@ class PostgresSession:
             yield from self._ended(broke)
         elif broke is not None:
             yield from self._broken(broke.hint or "08P01", _blamed(broke))
-        if state.output:
-            yield from state.flush()
+        yield from state.drain()
 
     def event(self, what: SessionEvent, now: float) -> Steps[None]:
         """Killed ends the session natively; a cancel goes to the target over a connection of its own."""
@@ -148,23 +161,33 @@ class PostgresSession:
             return
         state.working = True
         try:
-            yield from self._resume()
+            if state.paused is not None:
+                yield from self._resume()
             handled = 0
             while self._free():
+                start = state.at
+                size = frame_size(state.inbox, start, MESSAGE_BYTES, CLIENT)
+                if not size or len(state.inbox) - start < size:
+                    break
                 handled += 1
                 if handled % BREATHE_MESSAGES == 0:
                     yield from state.flush()
                     yield Breathe()
-                start = state.at
-                size = frame_size(state.inbox, start, MESSAGE_BYTES, Side.CLIENT)
-                if not size or len(state.inbox) - start < size:
+                kind = state.inbox[start]
+                if kind == COPY_DATA and state.copy_in is not None:
+                    size = run_of(state.inbox, start, kind, MESSAGE_BYTES, CLIENT)[1] - start
+                elif kind in READ_ANEW and not state.skipping:
+                    question = self._judging.asked()
+                    self._judging.took((yield question), question)
+                done = self._handle(kind, state.inbox[start : start + size])
+                if not isinstance(done, bool):
+                    done = yield from done
+                if done:
+                    state.at += size
+                elif state.paused is None or not state.paused.done:
                     break
-                if not (yield from self._handle(start, size)):
-                    if state.paused is not None and state.paused.done:
-                        yield from self._resume()
-                        continue
-                    break
-                yield from self._resume()
+                if state.paused is not None:
+                    yield from self._resume()
         finally:
             state.working = False
             if state.at:
@@ -176,42 +199,31 @@ class PostgresSession:
         state = self.state
         return state.phase == "ready" and state.paused is None and state.copy_wait is None
 
-    def _handle(self, start: int, size: int) -> Steps[bool]:
-        state = self.state
-        kind = state.inbox[start]
-        mode = "query" if state.copy_in is None else "copy"
-        handler = TRANSITIONS[mode].get(kind)
+    def _handle(self, kind: int, data: bytes) -> Handled:
+        """Deal with one message; or with a run of copy data."""
+        handler = TRANSITIONS["query" if self.state.copy_in is None else "copy"].get(kind)
         if handler is None:
-            raise ProtocolError(f"message {chr(kind)!r} does not belong here", Side.CLIENT, "08P01")
-        if handler == "copy_data":
-            _, end = run_of(state.inbox, start, kind, MESSAGE_BYTES, Side.CLIENT)
-            size = end - start
-        done = yield from self._handlers[handler](state.inbox[start : start + size])
-        if done:
-            state.at = start + size
-        return done
+            raise ProtocolError(f"message {chr(kind)!r} does not belong here", CLIENT, "08P01")
+        return self._handlers[handler](data)
 
-    def _drop(self, data: bytes) -> Steps[bool]:
+    def _drop(self, data: bytes) -> bool:
         """Messages of a copy that is over, as the server ignores them; Flush and Sync during one, likewise."""
         return True
-        yield Close(Side.CLIENT, "")
 
-    def _copy_data(self, data: bytes) -> Steps[bool]:
+    def _copy_data(self, data: bytes) -> bool:
         entry = self.state.copy_in
         assert entry is not None and entry.decision is not None
         self.state.forward(data, entry.decision)
         if entry.results:
             entry.results[0].bytes += len(data)
         return True
-        yield Close(Side.CLIENT, "")
 
-    def _copy_end(self, data: bytes) -> Steps[bool]:
+    def _copy_end(self, data: bytes) -> bool:
         entry = self.state.copy_in
         assert entry is not None and entry.decision is not None
         self.state.forward(data, entry.decision)
         self.state.copy_in = None
         return True
-        yield Close(Side.CLIENT, "")
 
     def _terminate(self, data: bytes) -> Steps[bool]:
         state = self.state
@@ -225,22 +237,19 @@ class PostgresSession:
     # --- the target's messages -----------------------------------------------------------------
 
     def _from_target(self, data: bytes) -> Steps[None]:
+        """Its login, and the probe that follows."""
         state = self.state
         if state.phase == "target":
             data = yield from self._entering.from_target(data)
         if state.phase not in ("ready", "probing") or not data:
             return
-        yield from self._answers.receive(data)
-        if state.phase == "probing":
-            collected = state.paused
-            if collected is None or not collected.done:
-                return
+        rest = self._answers.receive(data)
+        if rest is not None:
+            yield from rest
+        collected = state.paused
+        if state.phase == "probing" and collected is not None and collected.done:
             state.paused = None
             state.inbox = yield from self._entering.probed(collected)
-            if state.phase != "ready":
-                return
-        if state.paused is not None or len(state.inbox) > state.at:
-            yield from self._work()
 
     # --- what a message waited for -------------------------------------------------------------
 

@@ -24,7 +24,8 @@ from checkrein.protocols.postgres.exchange import (
     Entry,
     Result,
 )
-from checkrein.protocols.postgres.judging import abandoned, shown
+from checkrein.protocols.postgres.judging import USES_EARLIER, abandoned, shown
+from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.refusing import answers_rows, local_setting, must_hold
 from checkrein.protocols.postgres.requests import Requests
 
@@ -38,98 +39,105 @@ class Queries:
         self.state = requests.state
         self.judging = requests.judging
 
-    def query(self, data: bytes) -> Steps[bool]:
+    def query(self, data: bytes) -> Handled:
         """Read, judge, refuse, or forward a Query."""
-        state = self.state
-        if state.skipping:
+        if self.state.skipping:
             return True
-        text_bytes = codec.read_query(data[5:])
+        raw = codec.read_query(data[5:])
         settled = self.requests.settle_names()
-        if not settled:
-            return False
-        text = self.requests.text_of(text_bytes)
-        readings = yield from self.judging.read(text, settled == 2, True)
-        if state.queue and any(reading.act.kind in ("execute", "fetch", "move") for reading in readings):
+        return self._query(data, raw, settled == 2) if settled else False
+
+    def _query(self, data: bytes, raw: bytes, unsettled: bool) -> Steps[bool]:
+        state = self.state
+        text = self.requests.text_of(raw)
+        readings = self.judging.kept(text, unsettled, True)
+        if readings is None:
+            readings = yield from self.judging.read(text, unsettled, True)
+        if state.queue and any(reading.act.kind in USES_EARLIER for reading in readings):
             if not state.dirty:
                 return False
-            refusal = Refusal(
-                code="conceded", reason="what it runs may be changed by what was sent before; send Sync first"
-            )
-            self.requests.refuse_query(refusal, None)
+            why = "what it runs may be changed by what was sent before; send Sync first"
+            self.requests.refuse_query(Refusal(code="conceded", reason=why), None)
             return True
+        if len(readings) > 1 and not (yield from self._look(readings)):
+            return True
+        if state.dirty and state.status != 69:
+            state.forward(codec.FLUSH, own.OWN_FLUSH)
+        yield from state.drain()
+        decisions: list[Decision] = []
+        for index, reading in enumerate(readings):
+            decision: Decision = yield self.judging.step(
+                reading.statement, True, None, reading.act if len(readings) == 1 else None
+            )
+            if decision.waited and decision.refusal is None:
+                decision = yield from self._again(text, readings, index, decision)
+            if decision.refusal is not None:
+                yield from self._refused(decision, decisions)
+                return True
+            decisions.append(decision)
+        rest = self._go(data, raw, text, readings, decisions)
+        if rest is not None:
+            yield from rest
+        return True
+
+    def _look(self, readings: tuple[Reading, ...]) -> Steps[bool]:
+        """Look at all statements of a request before anyone is asked about one; False when one is refused."""
         if len(readings) > PIPELINE_STATEMENTS:
             refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
             self.requests.refuse_query(refusal, None, "54000")
-            return True
-        decisions = yield from self._judge(text, readings)
-        if decisions is None:
-            return True
-        yield from self._go(data, text_bytes, text, readings, decisions)
+            return False
+        looked: list[Decision] = []
+        for index, reading in enumerate(readings):
+            if index % BREATHE_MESSAGES == BREATHE_MESSAGES - 1:
+                yield Breathe()
+            decision = yield from self.judging.decide(reading.statement, False)
+            if decision.refusal is not None:
+                yield from self._refused(decision, looked)
+                return False
+            looked.append(decision)
         return True
 
-    def _judge(self, text: str, readings: tuple[Reading, ...]) -> Steps[list[Decision] | None]:
-        """Decide every statement, or refuse all; None when refused. Several are looked at before anyone is asked."""
-        state = self.state
-        if len(readings) > 1:
-            looked: list[Decision] = []
-            for index, reading in enumerate(readings):
-                if index % BREATHE_MESSAGES == BREATHE_MESSAGES - 1:
-                    yield Breathe()
-                decision = yield from self.judging.decide(reading.statement, False)
-                if decision.refusal is not None:
-                    for earlier in looked:
-                        yield abandoned(earlier)
-                    self._refused(decision)
-                    return None
-                looked.append(decision)
-        if state.dirty and state.status != 69:
-            state.forward(codec.FLUSH, own.OWN_FLUSH)
-        if state.output:
-            yield from state.flush()
-        decisions: list[Decision] = []
-        for index, reading in enumerate(readings):
-            act = reading.act if len(readings) == 1 else None
-            decision = yield from self.judging.decide(reading.statement, True, None, act)
-            if decision.refusal is None and decision.waited:
-                yield from self.judging.refresh(True)
-                again = yield from self.judging.read(text, state.names_dirty, True)
-                same = again[index] if len(again) == len(readings) else reading
-                decision = yield from self.judging.decide(same.statement, True, decision)
-            if decision.refusal is not None:
-                for earlier in decisions:
-                    yield abandoned(earlier)
-                self._refused(decision)
-                return None
-            decisions.append(decision)
-        return decisions
+    def _again(self, text: str, readings: tuple[Reading, ...], index: int, approved: Decision) -> Steps[Decision]:
+        """Read again after people were waited for, so that what was approved is what runs."""
+        yield from self.judging.refresh(True)
+        again = yield from self.judging.read(text, self.state.names_dirty, True)
+        same = again[index] if len(again) == len(readings) else readings[index]
+        decision = yield from self.judging.decide(same.statement, True, approved)
+        return decision
 
-    def _refused(self, decision: Decision) -> None:
+    def _refused(self, decision: Decision, earlier: list[Decision]) -> Steps[None]:
+        """Refuse the whole request: what was decided before runs no more."""
+        for one in earlier:
+            yield abandoned(one)
         refusal, code = shown(decision)
         self.requests.refuse_query(refusal, decision, code)
 
     def _go(
         self, data: bytes, raw: bytes, text: str, readings: tuple[Reading, ...], decisions: list[Decision]
-    ) -> Steps[None]:
-        state = self.state
+    ) -> Steps[None] | None:
+        """Send it at once, or return the steps that must come before."""
         results = [Result(one, reading.act) for one, reading in zip(decisions, readings, strict=True)]
         if any(result.act.setting_class == "local" for result in results):
-            yield from self._local(readings, results)
-            return
-        lone = len(results) == 1
+            return self._local(readings, results)
         owed = [result for result in results if result.decision.owed and answers_rows(result.act)]
         holds = any(must_hold(result) for result in results)
-        if (owed and not lone) or holds or any(result.act.kind == "copy_out" for result in owed):
-            if not state.at_border or (holds and not lone):
-                yield from self._cannot(results, decisions)
-                return
-            if lone and results[0].act.row_write:
-                self._in_pieces(raw, results[0])
-                return
-            if not (yield from self._plan_copies(results, decisions)):
-                return
-            if not (yield from self._describe_first(data, text, results)):
-                return
+        if (owed and len(results) > 1) or holds or any(result.act.kind == "copy_out" for result in owed):
+            return self._carefully(data, raw, text, results, holds)
         self.send(data, results)
+        return None
+
+    def _carefully(self, data: bytes, raw: bytes, text: str, results: list[Result], holds: bool) -> Steps[None]:
+        """Send what must be planned or described before it runs."""
+        lone = len(results) == 1
+        decisions = [result.decision for result in results]
+        if not self.state.at_border or (holds and not lone):
+            yield from self._cannot(results, decisions)
+        elif lone and results[0].act.row_write:
+            self._in_pieces(raw, results[0])
+        elif (yield from self._plan_copies(results, decisions)):
+            ready = yield from self._describe_first(data, text, results)
+            if ready:
+                self.send(data, results)
 
     def _cannot(self, results: list[Result], decisions: list[Decision]) -> Steps[None]:
         for one in decisions:

@@ -13,11 +13,13 @@ from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
 from checkrein.core.session import SessionContext
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
-from checkrein.core.steps import Send, Steps
+from checkrein.core.steps import Answered, Send, Step, Steps
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
 
 Warrant = Decision | str
+CLIENT: Final = Side.CLIENT
+TARGET: Final = Side.TARGET
 
 DEFINING: Final = frozenset({"create", "alter", "drop"})
 """Verbs that may change what a name means."""
@@ -32,6 +34,7 @@ class State:
     segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
     what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
+    `notes` are the answers that ended, to be yielded before anything else.
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -71,6 +74,7 @@ class State:
         self.target_key = b""
         self.closed = False
         self.at = 0
+        self.notes: list[Answered] = []
         self._target: list[tuple[bytes, Warrant]] = []
         self._client: list[bytes] = []
 
@@ -101,27 +105,34 @@ class State:
 
     @property
     def output(self) -> bool:
-        """Whether something waits to be sent."""
-        return bool(self._target or self._client)
+        """Whether something waits to be yielded."""
+        return bool(self._target or self._client or self.notes)
 
-    def flush(self) -> Steps[None]:
-        """Send what was gathered: one Send for the client, one for every warrant in order for the target."""
+    def drain(self) -> list[Step]:
+        """Return what was gathered, to be yielded in this order: ends of answers, then one Send for every warrant for
+        the target, then one for the client."""
+        steps: list[Step] = list(self.notes)
+        self.notes.clear()
         target = self._target
-        if target:
-            self._target = []
-            if len(target) == 1:
-                yield Send(Side.TARGET, target[0][0], target[0][1])
-            else:
-                for data, warrant in _merged(target):
-                    yield Send(Side.TARGET, data, warrant)
+        if len(target) == 1:
+            steps.append(Send(TARGET, target[0][0], target[0][1]))
+            target.clear()
+        elif target:
+            steps.extend([Send(TARGET, data, warrant) for data, warrant in _merged(target)])
+            target.clear()
         client = self._client
         if client:
-            self._client = []
-            yield Send(Side.CLIENT, client[0] if len(client) == 1 else b"".join(client))
+            steps.append(Send(CLIENT, client[0] if len(client) == 1 else b"".join(client)))
+            client.clear()
+        return steps
+
+    def flush(self) -> Steps[None]:
+        """Yield what was gathered."""
+        yield from self.drain()
 
     def drop_output(self) -> None:
         """Forget what was gathered for the target, and what is held: the session ends."""
-        self._target = []
+        self._target.clear()
         self.held = None
 
     # --- names ---------------------------------------------------------------------------------

@@ -47,15 +47,20 @@ def needs_worker(text: str) -> bool:
     return not parser.fits_in_process(text)
 
 
+def kept(text: str, catalog: CatalogSnapshot | None, names: Names, simple: bool = False) -> tuple[Reading, ...] | None:
+    """Return the readings of a text that was read before under the same names, or of its shape; None when none is.
+
+    `simple`: it came in a Query, which has no parameters, and that is known.
+    """
+    return _KEPT.find(text, catalog, names, simple)
+
+
 def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None = None) -> tuple[Reading, ...]:
     """Read every statement of a request. `parsed` is what the worker gave for the same text.
 
-    Never raises: what cannot be read is a conceded Reading, a syntax error one with facts `syntax_error`, `position`.
+    What was read is kept (`kept`). Never raises: what cannot be read is a conceded Reading, a syntax error one with
+    facts `syntax_error` and `position`.
     """
-    if around.catalog is not None:
-        kept = _KEPT.find(text, around)
-        if kept is not None:
-            return kept
     if len(text) > limits.STATEMENT_BYTES or len(text.encode(errors="replace")) > limits.STATEMENT_BYTES:
         return (conceded(text, "the text is too long"),)
     if parsed is None:
@@ -70,7 +75,7 @@ def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None =
     try:
         found = _read_all(text, around, parser.decode(parsed).get("stmts", []))
         if not any(reading.act.kind in _CONSULTING for reading in found):
-            _KEPT.keep(text, around, found)
+            _KEPT.keep(text, around.catalog, around.names, found)
         return found
     except RecursionError:
         return (conceded(text, "it is nested too deeply"),)

@@ -47,15 +47,13 @@ class Telling:
         self._muted = False
         self._failed_answer: Refusal | None = None
 
-    def fail(self, result: Result, refusal: Refusal) -> Steps[None]:
+    def fail(self, result: Result, refusal: Refusal) -> None:
         """End an answer that runs with a native error: the rest of it is swallowed."""
         if result.act.data_modifying or result.act.kind in ("call", "do"):
             raise Broken(refusal, True)
         self.state.answer(error_response(refusal))
         self._muted = True
         self._failed_answer = refusal
-        return
-        yield Scrub(None, ())
 
     def _encoding(self) -> str:
         return "LATIN1" if self.state.encoding == "latin-1" else "UTF8"
@@ -113,9 +111,9 @@ class Telling:
             head.collect.error = head.collect.error or data
         elif not self._muted:
             yield from self._say(0x45, data, self._speaker(head))
-        yield from self._end_results(head, code)
+        self._end_results(head, code)
         if head.kind not in (QUERY, REFUSED_QUERY, SYNC):
-            yield from self._skip_to_sync(head)
+            self._skip_to_sync(head)
 
     def _refused(self, head: Entry, data: bytes, code: str, ours: bool) -> Steps[None]:
         assert head.refusal is not None
@@ -124,21 +122,21 @@ class Telling:
         else:
             yield from self._say(0x45, data, head.decision)
 
-    def _end_results(self, head: Entry, code: str) -> Steps[None]:
+    def _end_results(self, head: Entry, code: str) -> None:
         state = self.state
         outcome = "cancelled" if code == "57014" else ""
         for index, result in enumerate(head.results):
             if index == 0:
-                yield self.summary(result, "", code, outcome)
+                state.notes.append(self.summary(result, "", code, outcome))
             else:
-                yield Answered(decision=result.decision, outcome="abandoned")
+                state.notes.append(Answered(decision=result.decision, outcome="abandoned"))
         head.results = []
         head.code = "error"
         if state.copy_wait is head or state.copy_in is head:
             state.copy_wait = state.copy_in = None
         rollback_names(state)
 
-    def _skip_to_sync(self, head: Entry) -> Steps[None]:
+    def _skip_to_sync(self, head: Entry) -> None:
         """The server ignores everything up to Sync: nothing of it will be answered, and its names are as before."""
         state = self.state
         skipped: list[Entry] = []
@@ -152,9 +150,7 @@ class Telling:
                 entry.collect.error = entry.collect.error or b"skipped"
         for entry in skipped:
             for result in entry.results:
-                yield Answered(decision=result.decision, outcome="abandoned")
-            if entry.kind == QUERY or entry.kind == REFUSED_QUERY:
-                continue
+                state.notes.append(Answered(decision=result.decision, outcome="abandoned"))
         if head.segment == state.segment:
             state.skipping = True
         state.copy_wait = state.copy_in = None
@@ -218,7 +214,7 @@ class Telling:
             return
         state.answer(data)
 
-    def _ready(self, head: Entry, data: bytes) -> Steps[None]:
+    def _ready(self, head: Entry, data: bytes) -> None:
         state = self.state
         if len(data) != 6 or data[5] not in b"ITE":
             raise ProtocolError("a malformed ReadyForQuery", Side.TARGET)
@@ -233,5 +229,3 @@ class Telling:
         if not head.hidden:
             state.release()
             state.answer(data)
-        return
-        yield Scrub(None, ())

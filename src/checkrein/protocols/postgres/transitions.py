@@ -13,6 +13,7 @@ from checkrein.protocols.postgres.exchange import (
     CLOSE,
     DESCRIBE,
     EXECUTE,
+    LOCAL,
     PARSE,
     QUERY,
     REFUSED_QUERY,
@@ -46,24 +47,26 @@ TRANSITIONS: Final = {
 }
 
 
-def _expected() -> dict[tuple[int, int], str]:
-    """What may answer what: the table of the query phase. Errors and asynchronous messages are apart."""
-    table = {
-        (PARSE, "1"): "confirm",
-        (BIND, "2"): "confirm",
-        (CLOSE, "3"): "confirm",
-        (DESCRIBE, "t"): "parameters",
-        (DESCRIBE, "T"): "description",
-        (DESCRIBE, "n"): "description",
-        (QUERY, "T"): "description",
-        (SYNC, "Z"): "ready",
-        (REFUSED_QUERY, "Z"): "ready",
-        (QUERY, "Z"): "ready",
-        (EXECUTE, "s"): "complete",
-    }
-    for kind in (EXECUTE, QUERY):
-        table |= {(kind, letter): "complete" for letter in "CI"} | {(kind, letter): "copy" for letter in "GHc"}
-    return {(kind, ord(letter)): what for (kind, letter), what in table.items()}
+def _expected() -> tuple[dict[int, str], ...]:
+    """What may answer what, by the kind of entry; errors and what comes by itself are apart."""
+    table: tuple[dict[int, str], ...] = tuple([{} for _ in range(LOCAL + 1)])
+    for kind, letters, what in (
+        (PARSE, "1", "confirm"),
+        (BIND, "2", "confirm"),
+        (CLOSE, "3", "confirm"),
+        (DESCRIBE, "t", "parameters"),
+        (DESCRIBE, "Tn", "description"),
+        (QUERY, "T", "description"),
+        (QUERY, "CI", "complete"),
+        (QUERY, "GHc", "copy"),
+        (QUERY, "Z", "ready"),
+        (EXECUTE, "CIs", "complete"),
+        (EXECUTE, "GHc", "copy"),
+        (SYNC, "Z", "ready"),
+        (REFUSED_QUERY, "Z", "ready"),
+    ):
+        table[kind].update({ord(letter): what for letter in letters})
+    return table
 
 
 EXPECTED: Final = _expected()

@@ -59,7 +59,8 @@ class Shop:
 
     def readings(self, text: str, **fields: object) -> tuple[Reading, ...]:
         """Read every statement of a text."""
-        return statements.read(text, self.around(**fields))
+        around = self.around(**fields)
+        return statements.kept(text, around.catalog, around.names) or statements.read(text, around)
 
     def read(self, text: str, **fields: object) -> Statement:
         """Read a text of one statement."""

@@ -6,7 +6,9 @@ import pytest
 
 from checkrein.core import limits
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.catalog import Names
+from checkrein.protocols.postgres.acts import Surroundings
+from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, Names
+from checkrein.protocols.postgres.catalog_of import catalog_of
 from checkrein.protocols.postgres.parser import SyntaxProblem
 from checkrein.protocols.postgres.reading import worker
 from tests.protocols.postgres.reading.shop import Shop, shop
@@ -167,6 +169,31 @@ def test_readings_are_kept_apart_by_names(shop: Shop) -> None:
     hr = Names(search_path=("pg_catalog", "hr"), version="hr")
     assert shop.read(text, names=hr).complete
     assert not shop.read(text).complete
+
+
+def test_readings_of_temporary_names_are_no_other_session_s(shop: Shop) -> None:
+    """PG-B34: a schema pg_temp_N outlives its session's tables: what one session read there means nothing to the next."""
+    text = "select ssn from customers where id = 1"
+    path = ("pg_temp_3", "pg_catalog", "public")
+    own = CatalogRelation(90000, "pg_temp", "customers", "r", (CatalogColumn("ssn", 1, 25),))
+    first = shop.read(text, names=Names(search_path=path, temporary={"customers": own}, version="1"))
+    assert first.effects[0].oid == 90000
+    after = shop.read(text, names=Names(search_path=path, version="1"))
+    assert after.effects[0].object == "public.customers"
+    again = shop.read(text, names=Names(search_path=path, temporary={"customers": own}, version="1"))
+    assert again.effects[0].oid == 90000
+
+
+def test_readings_of_one_target_are_not_another_s() -> None:
+    """PG-B35: two targets made from one image give the same word for different catalogs; readings are kept apart."""
+    here, there = catalog_of({"public.t": ["id integer", "a text"]}), catalog_of({"public.t": ["id integer", "b text"]})
+    assert here.version == there.version and here.identity != there.identity
+    for catalog, column in ((here, "a"), (there, "b"), (here, "a")):
+        around = Surroundings(catalog=catalog, names=Names())
+        text = "select * from public.t"
+        (reading,) = statements.kept(text, catalog, around.names) or statements.read(text, around)
+        assert reading.statement.outputs is not None
+        assert [output.name for output in reading.statement.outputs] == ["id", column]
 
 
 def test_without_a_catalog_what_needs_no_names_is_read(shop: Shop) -> None:

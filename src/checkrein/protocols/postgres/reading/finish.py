@@ -115,12 +115,12 @@ def _follow(reader: Reader, relation: CatalogRelation, up: bool, found: dict[int
         waiting.extend(other.parents if up else other.children)
 
 
-_REFERENCED: dict[str, dict[int, frozenset[str]]] = {}
+_REFERENCED: dict[int, dict[int, frozenset[str]]] = {}
 
 
 def referenced_columns(catalog: CatalogSnapshot) -> dict[int, frozenset[str]]:
-    """Return, by relation, the columns that foreign keys elsewhere refer to; worked out once per catalog version."""
-    found = _REFERENCED.get(catalog.version)
+    """Return, by relation, the columns that foreign keys elsewhere refer to; worked out once per catalog."""
+    found = _REFERENCED.get(catalog.identity) if catalog.identity else None
     if found is None:
         sets: dict[int, set[str]] = {}
         for relation in catalog.relations_by_oid.values():
@@ -129,7 +129,7 @@ def referenced_columns(catalog: CatalogSnapshot) -> dict[int, frozenset[str]]:
         found = {oid: frozenset(names) for oid, names in sets.items()}
         if len(_REFERENCED) >= limits.READING_CATALOGS:
             _REFERENCED.clear()
-        _REFERENCED[catalog.version] = found
+        _REFERENCED[catalog.identity] = found
     return found
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from checkrein.core import limits
-from checkrein.core.statement import Statement
-from checkrein.protocols.postgres.acts import Reading, Surroundings
+from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.sql.shape import shape_of
 
 Readings = tuple[Reading, ...]
-Key = tuple[int, str]
-Space = tuple[str, str, tuple[str, ...], bool]
+Space = tuple[int, tuple[str, ...], bool]
 
 
 class Kept:
@@ -20,49 +20,60 @@ class Kept:
 
     def __init__(self, most: int = limits.STATEMENT_CACHE) -> None:
         self.most = most
-        self.exact: dict[Key, Readings] = {}
-        self.shapes: dict[Key, Readings] = {}
+        self.exact: dict[tuple[int, str], Readings] = {}
+        self.shapes: dict[tuple[int, bytes], Readings] = {}
         self.spaces: dict[Space, int] = {}
         self.catalog: CatalogSnapshot | None = None  # of the last look-up, with its space: the next is mostly the same
         self.names: Names | None = None
         self.space = 0
 
-    def find(self, text: str, around: Surroundings) -> Readings | None:
-        """Return the readings of a text read before, or of one of its shape."""
-        if not keepable(around):
-            return None
-        space = self._space(around)
-        found = self.exact.get((space, text))
-        if found is not None:
-            return found
-        if len(text) > limits.READING_SHAPE_CHARACTERS:
-            return None
-        shape = shape_of(text)
-        if shape is None:
-            return None
-        found = self.shapes.get((space, shape))
-        return None if found is None else _renewed(text, found[0])
+    def find(self, text: str, catalog: CatalogSnapshot | None, names: Names, simple: bool) -> Readings | None:
+        """Return the readings of a text read before, or of one of its shape.
 
-    def keep(self, text: str, around: Surroundings, readings: Readings) -> None:
+        `simple`: it came in a Query, which has no parameters, and that is known.
+        """
+        space = self._space(catalog, names)
+        if space < 0:
+            return None
+        found = self.exact.get((space, text))
+        if found is None:
+            if len(text) > limits.READING_SHAPE_CHARACTERS:
+                return None
+            shape = shape_of(text)
+            found = None if shape is None else self.shapes.get((space, shape))
+            if found is None:
+                return None
+        if len(found) == 1:
+            return (_renewed(found[0], text, simple),)
+        return tuple([without_parameters(one) for one in found]) if simple else found
+
+    def keep(self, text: str, catalog: CatalogSnapshot | None, names: Names, readings: Readings) -> None:
         """Keep readings, by shape where no constant was looked at. What depends on more than its key is not kept."""
-        if len(text) > limits.STATEMENT_IN_PROCESS_BYTES or not keepable(around):
+        space = self._space(catalog, names)
+        if space < 0 or len(text) > limits.STATEMENT_IN_PROCESS_BYTES:
             return
-        space = self._space(around)
         only = readings[0]
         shape = shape_of(text) if len(readings) == 1 and len(text) <= limits.READING_SHAPE_CHARACTERS else None
         if shape is None or only.statement.reads_constants or not only.statement.complete:
-            _put(self.exact, (space, text), readings, self.most)
+            self._make_room(len(self.exact))
+            self.exact[space, text] = readings
         else:
-            _put(self.shapes, (space, shape), readings, self.most)
+            self._make_room(len(self.shapes))
+            self.shapes[space, shape] = readings
 
-    def _space(self, around: Surroundings) -> int:
-        """Return the number of what names mean here: one for each catalog version and version of names."""
-        if around.names is self.names and around.catalog is self.catalog:
+    def _space(self, catalog: CatalogSnapshot | None, names: Names) -> int:
+        """Return the number of what names mean here: one for each catalog and search path.
+
+        Negative where that is not all that they depend on: a session's temporary and uncommitted relations are its own,
+        and another session's have the same schema's name after it.
+        """
+        if names is self.names and catalog is self.catalog:
             return self.space
-        names, catalog = around.names, around.catalog
-        key = (catalog.version if catalog is not None else "", names.version, names.search_path, names.known)
-        number = self.spaces.get(key)
-        if number is None:
+        if catalog is None or not catalog.identity or names.temporary or names.uncommitted:
+            return -1
+        key = (catalog.identity, names.search_path, names.known)
+        number = self.spaces.get(key, -1)
+        if number < 0:
             if len(self.spaces) >= limits.READING_SPACES:
                 self.spaces.clear()
                 self.exact.clear()
@@ -71,35 +82,24 @@ class Kept:
         self.names, self.catalog, self.space = names, catalog, number
         return number
 
-
-def keepable(around: Surroundings) -> bool:
-    """Whether the version of the names tells everything that they depend on."""
-    names = around.names
-    return around.catalog is not None and (bool(names.version) or not (names.temporary or names.uncommitted))
-
-
-def _renewed(text: str, reading: Reading) -> Readings:
-    """Return a reading for another text of its shape: nothing but the text differs."""
-    if reading.statement.text == text:
-        return (reading,)
-    return (Reading(_with_text(reading.statement, text), reading.act),)
+    def _make_room(self, held: int) -> None:
+        """When full, drop the oldest quarter."""
+        if held < self.most:
+            return
+        for old in list(self.exact)[: self.most // 4]:
+            del self.exact[old]
+        for shape in list(self.shapes)[: self.most // 4]:
+            del self.shapes[shape]
 
 
-def _with_text(old: Statement, text: str) -> Statement:
-    """Return a statement with another text; spelt out, since msgspec's replace takes thrice as long."""
-    return Statement(
-        protocol=old.protocol, text=text, verbs=old.verbs, effects=old.effects, complete=old.complete,
-        conceded=old.conceded, parameters=old.parameters, outputs=old.outputs, opaque_rows=old.opaque_rows,
-        uses=old.uses, stored_calls=old.stored_calls, relations=old.relations, writes=old.writes,
-        filtered=old.filtered, bounded=old.bounded,
-        bounded_keys=old.bounded_keys, reads_constants=old.reads_constants, literals=old.literals,
-        parameter_origins=old.parameter_origins, version=old.version, facts=old.facts,
-    )  # fmt: skip
+def without_parameters(reading: Reading) -> Reading:
+    """Return the reading of a statement of a Query: that it has no parameters is known."""
+    return _renewed(reading, reading.statement.text, True)
 
 
-def _put(store: dict[Key, Readings], key: Key, readings: Readings, most: int) -> None:
-    """Add an entry; when full, drop the oldest quarter."""
-    if len(store) >= most:
-        for old in list(store)[: most // 4]:
-            del store[old]
-    store[key] = readings
+def _renewed(reading: Reading, text: str, simple: bool) -> Reading:
+    """Return a reading for another text of its shape: but for the text and what is known of parameters the same."""
+    old = reading.statement
+    if simple:
+        return Reading(replace(old, text=text, parameters=()), reading.act)
+    return reading if old.text == text else Reading(replace(old, text=text), reading.act)

@@ -35,7 +35,7 @@ class ViewReading:
         self.conceded = ""
 
 
-_CACHE: dict[tuple[str, int], ViewReading] = {}
+_CACHE: dict[tuple[int, int], ViewReading] = {}
 
 
 def looked_through(relation: CatalogRelation) -> bool:
@@ -55,8 +55,8 @@ def lineage(reader: Reader, relation: CatalogRelation) -> list[Value] | None:
 
 def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
     """Return the reading of a view's definition, cached."""
-    key = (reader.catalog.version, relation.oid)
-    uncommitted = (relation.schema, relation.name) in reader.names.uncommitted
+    key = (reader.catalog.identity, relation.oid)
+    uncommitted = not reader.catalog.identity or (relation.schema, relation.name) in reader.names.uncommitted
     if relation.name in reader.names.temporary and relation.schema not in reader.catalog.schemas:
         uncommitted = True
     found = None if uncommitted else _CACHE.get(key)
