@@ -172,7 +172,7 @@ def test_readings_are_kept_apart_by_names(shop: Shop) -> None:
 
 
 def test_readings_of_temporary_names_are_no_other_session_s(shop: Shop) -> None:
-    """PG-B34: a schema pg_temp_N outlives its session's tables: what one session read there means nothing to the next."""
+    """PG-B34: pg_temp_N outlives its session's tables: what one session read there means nothing to the next."""
     text = "select ssn from customers where id = 1"
     path = ("pg_temp_3", "pg_catalog", "public")
     own = CatalogRelation(90000, "pg_temp", "customers", "r", (CatalogColumn("ssn", 1, 25),))
