@@ -52,10 +52,10 @@ class Conformance:
 
         async def scene(made: World) -> None:
             whole = await self._talked(made, ())
-            before = made.app.sessions.generators.opened
+            before = made.app.sessions.generators.chunks
             assert await self._talked(made, (1,)) == whole
             sent = sum(len(made.driver.request(*one).data) for one in TALK)
-            assert made.app.sessions.generators.opened - before > sent // 4
+            assert made.app.sessions.generators.chunks - before > sent // 4
 
         stage.play(scene)
 

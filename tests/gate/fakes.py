@@ -11,7 +11,7 @@ from checkrein.core.identity import Principal
 from checkrein.core.maskplan import ColumnInfo, MaskPlan
 from checkrein.core.session import SessionContext
 from checkrein.core.spec import ProtocolSpec
-from checkrein.core.steps import Steps
+from checkrein.core.steps import Verb, steps_of
 from checkrein.core.target import Profile, Target
 from checkrein.core.verdict import AskTerms, Obligations, Refusal, Verdict
 from checkrein.gate.gate import Gate
@@ -143,8 +143,9 @@ class World:
         """Journal writes and transport steps in the order in which they happened."""
         return self.journals.log
 
-    def run(self, steps: Steps[None], answer: Callable[[Any], Any] = lambda step: None) -> list[Any]:
-        """Run a generator to its end; return what it yielded."""
+    def run(self, verb: Verb, answer: Callable[[Any], Any] = lambda step: None) -> list[Any]:
+        """Run a verb to its end; return what it yielded."""
+        steps = steps_of(verb)
         yielded = []
         reply = None
         while True:

@@ -1,4 +1,4 @@
-"""The sans-IO session: a small object whose verbs are generators that yield what they want done.
+"""The sans-IO session: a small object whose verbs are generators that yield what they want done, or lists of it.
 
 No socket, clock or await inside. State is consistent at every yield; two generators, one a side, may be suspended at
 once. `end()` and `Killed` must leave nothing half-said. The relay closes every generator explicitly.
@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from checkrein.core.side import Side
-from checkrein.core.steps import Steps
+from checkrein.core.steps import Steps, Verb
 
 
 class Killed(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Session(Protocol):
     def open(self, now: float) -> Steps[None]:
         """The connection was accepted."""
 
-    def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
+    def receive(self, side: Side, data: bytes, now: float) -> Verb:
         """Bytes arrived on a side. Called with whole chunks as read; never while an earlier one of that side runs."""
 
     def event(self, what: SessionEvent, now: float) -> Steps[None]:

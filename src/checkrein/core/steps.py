@@ -1,6 +1,7 @@
 """What a session yields: requests for something to be done, answered through `send` (lesson: effects are values).
 
-`Steps[T]` is a generator of these that returns T. The gate consumes Decide, Describe, Scrub, Answered, Note and
+`Steps[T]` is a generator of these that returns T; a verb whose steps need no answers gives them as a list, which is
+cheaper. The gate consumes Decide, Describe, Scrub, Answered, Note and
 Authenticate; what reaches the relay is only transport work.
 """
 
@@ -180,3 +181,10 @@ Step = (
     | Persist
 )
 Steps = Generator[Step, Any, T]
+Verb = Steps[None] | list[Step]
+"""What a verb gives: steps, or a list of them where none needs an answer (Send, Answered, Note)."""
+
+
+def steps_of(verb: Verb) -> Steps[None]:
+    """Return the steps of a verb, whichever of the two it gave."""
+    yield from verb

@@ -10,7 +10,7 @@ import asyncio
 import collections
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from checkrein.core.errors import CheckreinError
 from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
@@ -23,6 +23,9 @@ from checkrein.dataplane.work import Work
 from checkrein.gate.gate import Gate, broken
 from checkrein.gate.ports import Await
 
+CLIENT: Final = Side.CLIENT
+TARGET: Final = Side.TARGET
+
 HANGUP_POLL_SECONDS = 1.0
 """How often a client whose buffer is full is looked at for hang-up."""
 
@@ -31,13 +34,14 @@ CLOSE_SECONDS = 5.0
 
 
 class Generators:
-    """How many generators were opened and closed: equal when nothing runs."""
+    """How many generators were opened and closed: equal when nothing runs. `chunks` counts what was received."""
 
-    __slots__ = ("closed", "opened")
+    __slots__ = ("chunks", "closed", "opened")
 
     def __init__(self) -> None:
         self.opened = 0
         self.closed = 0
+        self.chunks = 0
 
 
 class Lane:
@@ -71,14 +75,16 @@ class Relay:
         self.gate = gate
         self.id = session
         self.client_address = client
-        self.client = Endpoint(Side.CLIENT, self)
-        self.target = Endpoint(Side.TARGET, self)
+        self.client = Endpoint(CLIENT, self)
+        self.target = Endpoint(TARGET, self)
         self._count = count
         self._work = Work(self, services)
         self._spawn = spawn
         self._on_closed = on_closed
-        self._lanes = {Side.CLIENT: Lane("client"), Side.TARGET: Lane("target")}
+        self._from_client = Lane("client")
+        self._from_target = Lane("target")
         self._events = Lane("event")
+        self._lanes = (self._from_client, self._from_target, self._events)
         self._event_queue: collections.deque[SessionEvent] = collections.deque()
         self._full: set[Side] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -94,7 +100,7 @@ class Relay:
     def start(self) -> None:
         """The client's transport is connected."""
         self._timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._login_over)
-        self._start(self._lanes[Side.CLIENT], self.gate.open(time.time()))
+        self._start(self._from_client, self.gate.open(time.time()))
 
     def _login_over(self) -> None:
         if self.gate.principal is None:
@@ -117,7 +123,7 @@ class Relay:
             return
         if isinstance(what, Killed):
             self._reason = self._reason or f"{what.code}: {what.reason}"
-            for lane in (*self._lanes.values(), self._events):
+            for lane in self._lanes:
                 self._drop(lane)
         if self._events.steps is not None:
             self._event_queue.append(what)
@@ -132,7 +138,7 @@ class Relay:
         for timer in (self._timer, self._deadline_timer):
             if timer is not None:
                 timer.cancel()
-        for lane in (*self._lanes.values(), self._events):
+        for lane in self._lanes:
             self._drop(lane)
         for endpoint in (self.client, self.target):
             _close(endpoint)
@@ -145,25 +151,25 @@ class Relay:
         """Bytes arrived: judge them now, or keep them while their lane waits."""
         if self._finished:
             return
-        lane = self._lanes[side]
+        lane = self._lane(side)
         if lane.steps is None:
-            self._start(lane, self.gate.receive(side, data, time.time()))
+            self._receive(lane, side, data)
             return
         lane.queue.append(data)
         lane.held += len(data)
-        limit = PARKED_INPUT if side is Side.CLIENT else READ_CHUNK
+        limit = PARKED_INPUT if side is CLIENT else READ_CHUNK
         if lane.held >= limit:
             self._reading(side)
-            if side is Side.CLIENT:
+            if side is CLIENT:
                 self._poll_later()
 
     def ended(self, side: Side) -> None:
         """A peer is gone. A client that waits for a person withdraws its question; other waits end first."""
         if self._finished:
             return
-        lane = self._lanes[side]
+        lane = self._lane(side)
         lane.end = True
-        if side is Side.CLIENT and type(lane.step) is Ask and type(lane.step.question) is Await:
+        if side is CLIENT and type(lane.step) is Ask and type(lane.step.question) is Await:
             self._drop(lane)
         if lane.steps is None:
             self._next(lane)
@@ -171,17 +177,17 @@ class Relay:
     def pressure(self, side: Side, full: bool) -> None:
         """Back-pressure: while one side's write buffer is full, the other is not read."""
         (self._full.add if full else self._full.discard)(side)
-        self._reading(Side.TARGET if side is Side.CLIENT else Side.CLIENT)
-        if full and side is Side.TARGET:
+        self._reading(TARGET if side is CLIENT else CLIENT)
+        if full and side is TARGET:
             self._poll_later()
 
     def _reading(self, side: Side) -> None:
         transport = self._endpoint(side).transport
         if transport is None or transport.is_closing():
             return
-        other = Side.TARGET if side is Side.CLIENT else Side.CLIENT
-        limit = PARKED_INPUT if side is Side.CLIENT else READ_CHUNK
-        if other in self._full or self._lanes[side].held >= limit:
+        other = TARGET if side is CLIENT else CLIENT
+        limit = PARKED_INPUT if side is CLIENT else READ_CHUNK
+        if other in self._full or self._lane(side).held >= limit:
             transport.pause_reading()
         else:
             transport.resume_reading()
@@ -195,19 +201,39 @@ class Relay:
         """Look whether a client that is not read has gone. What it sent before an orderly end still goes to a slow
         target; behind a question that waits for a person it does not."""
         self._polling = False
-        parked = self._lanes[Side.CLIENT].held >= PARKED_INPUT
-        if self._finished or not (parked or Side.TARGET in self._full):
+        parked = self._from_client.held >= PARKED_INPUT
+        if self._finished or not (parked or TARGET in self._full):
             return
         if self.client.hung_up(reset_only=not parked):
-            self._lanes[Side.CLIENT].queue.clear()
-            self.ended(Side.CLIENT)
+            self._from_client.queue.clear()
+            self.ended(CLIENT)
         else:
             self._poll_later()
 
     def _endpoint(self, side: Side) -> Endpoint:
-        return self.client if side is Side.CLIENT else self.target
+        return self.client if side is CLIENT else self.target
+
+    def _lane(self, side: Side) -> Lane:
+        return self._from_client if side is CLIENT else self._from_target
 
     # --- lanes ---------------------------------------------------------------------------------
+
+    def _receive(self, lane: Lane, side: Side, data: bytes) -> None:
+        """Have bytes judged: most are dealt with at once, and what is left is to be written."""
+        self._count.chunks += 1
+        try:
+            verb = self.gate.receive(side, data, time.time())
+        except Exception as error:  # noqa: BLE001 - whatever breaks inside a session ends that session, closed
+            self._broke(error)
+            return
+        if not isinstance(verb, list):
+            self._start(lane, verb)
+            return
+        for step in verb:
+            if type(step) is Send:
+                self._write(step)
+        if lane.queue or lane.end:
+            self._next(lane)
 
     def _start(self, lane: Lane, steps: Steps[None]) -> None:
         lane.steps = steps
@@ -279,18 +305,18 @@ class Relay:
             if self._event_queue:
                 self._start(lane, self.gate.event(self._event_queue.popleft(), time.time()))
             return
-        side = Side.CLIENT if lane is self._lanes[Side.CLIENT] else Side.TARGET
-        if self._gone and side is Side.CLIENT:
+        side = CLIENT if lane is self._from_client else TARGET
+        if self._gone and side is CLIENT:
             self.finish("the client closed the connection")
         elif lane.queue:
             data = b"".join(lane.queue)
             lane.queue.clear()
             lane.held = 0
             self._reading(side)
-            self._start(lane, self.gate.receive(side, data, time.time()))
+            self._receive(lane, side, data)
         elif lane.end:
             lane.end = False
-            self._gone = side is Side.CLIENT
+            self._gone = side is CLIENT
             self._start(lane, self.gate.end(side, time.time()))
 
     def _write(self, step: Send) -> None:
@@ -299,7 +325,7 @@ class Relay:
             transport.write(step.data)
 
     def _closing(self, step: Close) -> None:
-        if step.side is Side.CLIENT:
+        if step.side is CLIENT:
             self.finish(step.reason)
         else:
             _close(self.target)
@@ -317,7 +343,7 @@ class Relay:
         steps = self.gate.event(what, time.time())
         try:
             for step in steps:
-                if type(step) is Send and step.to is Side.CLIENT:
+                if type(step) is Send and step.to is CLIENT:
                     self._write(step)
         except Exception as error:  # noqa: BLE001 - the session is ending because of an error already
             self._work.broke(self.id, error)

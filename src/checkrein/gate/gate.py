@@ -8,62 +8,66 @@ the journal's buffer was written, so no byte moves before its decision is on fil
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from checkrein.core import events
 from checkrein.core.decision import Decision
-from checkrein.core.errors import CheckreinError, Unavailable
+from checkrein.core.errors import CheckreinError
 from checkrein.core.identity import Claim, LoginRefused, Principal
-from checkrein.core.session import Cancelled, Killed, Session, SessionContext, SessionEvent
+from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.spec import ProtocolSpec
-from checkrein.core.statement import Statement
 from checkrein.core.steps import (
     Answered,
-    Ask,
     Authenticate,
     Close,
     Decide,
     Describe,
     Note,
-    Persist,
     Query,
     Scrub,
     Send,
+    Step,
     Steps,
+    Verb,
+    steps_of,
 )
 from checkrein.core.target import Profile, Target
-from checkrein.core.verdict import DENY, Obligations, Refusal, Verdict
 from checkrein.gate.admitting import Admission
-from checkrein.gate.approving import asked_fields, binding, hold_of, question, refusal_of, waiting_text
+from checkrein.gate.asking import Asking, gathered
 from checkrein.gate.deciding import Judge, must_ask, refusal_for
-from checkrein.gate.ports import Await, Consume, Gateway, Question, SessionJournal, Settled
+from checkrein.gate.ports import Gateway
 
-NO_DUTIES = Obligations()
+CLIENT: Final = Side.CLIENT
+TARGET: Final = Side.TARGET
 
 
 class GateBroken(CheckreinError):
     """A session asked for what the one order forbids (a warrant that is none, a step before login). Never expected."""
 
 
-class Gate:
+class _Run:
+    """One verb being driven, and what it has sent so far."""
+
+    __slots__ = ("back", "ended", "now", "out", "steps")
+
+    def __init__(self, steps: Steps[None], now: float) -> None:
+        self.steps = steps
+        self.now = now
+        self.out: list[bytes] = []
+        self.back: list[bytes] = []
+        self.ended = False
+
+
+class Gate(Asking):
     """The gate of one session. `deadline` is when the session must end (epoch seconds), None while there is none."""
 
     def __init__(self, gateway: Gateway, spec: ProtocolSpec, context: SessionContext) -> None:
-        self._gateway = gateway
+        super().__init__(gateway, spec.session(context), context)
         self._spec = spec
-        self._context = context
         self._admission = Admission(gateway, spec, context)
-        self._session: Session = spec.session(context)
         self._own = spec.own_messages | spec.upkeep
-        self._journal: SessionJournal | None = None
-        self._judge: Judge | None = None
-        self._open: dict[int, Decision] = {}
-        self._persist = False
-        self._deferred = False
-        self._parked = ""
         self._closed = False
-        self.principal: Principal | None = None
         self.target: Target | None = None
         self.profile: Profile | None = None
         self.deadline: float | None = None
@@ -74,9 +78,10 @@ class Gate:
         """The connection was accepted."""
         return self._drive(self._session.open(now), now)
 
-    def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
+    def receive(self, side: Side, data: bytes, now: float) -> Verb:
         """Bytes arrived on a side."""
-        return self._drive(self._session.receive(side, data, now), now)
+        verb = self._session.receive(side, data, now)
+        return self._listed(verb, now) if isinstance(verb, list) else self._prompt(verb, now)
 
     def end(self, side: Side, now: float) -> Steps[None]:
         """A side reached end of stream."""
@@ -105,69 +110,95 @@ class Gate:
     # --- the order -----------------------------------------------------------------------------
 
     def _drive(self, steps: Steps[None], now: float) -> Steps[None]:
-        out: list[bytes] = []
-        back: list[bytes] = []
-        reply: Any = None
-        ended = False
-        try:
-            while True:
-                try:
-                    step = steps.send(reply)
-                except StopIteration:
-                    ended = True
-                    break
-                reply = None
-                if type(step) is Send:
-                    if step.to is Side.CLIENT:
-                        back.append(step.data)
-                    else:
-                        self._check(step)
-                        out.append(step.data)
-                elif type(step) is Decide:
-                    reply = self._at_once(step, now)
-                    if reply is None:
-                        yield from self._flush(out, back)
-                        reply = yield from self._ask(step.statement, step.final, now)
-                elif type(step) is Answered:
-                    self._answered(step)
-                elif type(step) is Describe:
-                    reply = self._describe(step)
-                elif type(step) is Scrub:
-                    reply = self._scrub(step)
-                elif type(step) is Note:
-                    self._note(step)
-                else:
-                    reply = self._cached(step)
-                    if reply is None:
-                        yield from self._flush(out, back)
-                        reply = yield from self._transport(step, now)
-            if self._journal is not None:
-                self._journal.flush()
-            if out:
-                yield from self._forward(out)
-            if back:
-                yield _gathered(Side.CLIENT, back)
-        finally:
-            if not ended:  # closing one that has ended does nothing, slowly
-                steps.close()
+        """Drive a verb that may wait."""
+        return self._go_on(_Run(steps, now), None, False)
 
-    def _flush(self, out: list[bytes], back: list[bytes]) -> Steps[None]:
-        """Journal, then forward: one write a side."""
+    def _prompt(self, steps: Steps[None], now: float) -> Verb:
+        """Drive a verb as far as it goes by itself: most never wait, and then what is left is a list of Sends."""
+        run = _Run(steps, now)
+        try:
+            step = self._advance(run, None)
+            if step is None and not (self._persist and run.out):
+                return self._written(run.out, run.back)
+        except BaseException:
+            if not run.ended:
+                steps.close()
+            raise
+        return self._go_on(run, step, True)
+
+    def _listed(self, steps: list[Step], now: float) -> Verb:
+        """Deal with a list of steps, none of which needs an answer."""
+        back: list[bytes] = []
+        for step in steps:
+            if type(step) is Send and step.to is CLIENT:
+                back.append(step.data)
+            elif type(step) is not Answered:
+                return self._drive(steps_of(steps), now)
+        for step in steps:
+            if type(step) is Answered:
+                self._answered(step)
+        return self._written([], back)
+
+    def _written(self, out: list[bytes], back: list[bytes]) -> list[Step]:
+        """Return what leaves, the journal written: one write a side."""
         if self._journal is not None:
             self._journal.flush()
+        sends: list[Step] = []
         if out:
-            yield from self._forward(out)
+            sends.append(gathered(TARGET, out))
         if back:
-            yield _gathered(Side.CLIENT, back)
+            sends.append(gathered(CLIENT, back))
+        return sends
 
-    def _forward(self, out: list[bytes]) -> Steps[None]:
-        """Send to the target what is journalled; writes and approved statements only once that is durable."""
-        if self._persist:
-            self._persist = False
-            failed = yield Persist()
-            if isinstance(failed, Unavailable):
-                raise failed
-        yield _gathered(Side.TARGET, out)
+    def _advance(self, run: _Run, reply: Any) -> Any:
+        """Drive a verb until it ends (None) or yields a step that must wait, which is returned."""
+        steps = run.steps
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration:
+                run.ended = True
+                return None
+            reply = None
+            if type(step) is Send:
+                if step.to is CLIENT:
+                    run.back.append(step.data)
+                else:
+                    self._check(step)
+                    run.out.append(step.data)
+            elif type(step) is Decide:
+                reply = self._at_once(step, run.now)
+                if reply is None:
+                    return step
+            elif type(step) is Answered:
+                self._answered(step)
+            elif type(step) is Describe:
+                reply = self._describe(step)
+            elif type(step) is Scrub:
+                reply = self._scrub(step)
+            elif type(step) is Note:
+                self._note(step)
+            else:
+                reply = self._cached(step)
+                if reply is None:
+                    return step
+
+    def _go_on(self, run: _Run, step: Any, begun: bool) -> Steps[None]:
+        """Do what a verb waits for, until it ends."""
+        try:
+            if not begun:
+                step = self._advance(run, None)
+            while step is not None:
+                yield from self._flush(run.out, run.back)
+                if type(step) is Decide:
+                    reply = yield from self._ask(step.statement, step.final, run.now)
+                else:
+                    reply = yield from self._transport(step, run.now)
+                step = self._advance(run, reply)
+            yield from self._flush(run.out, run.back)
+        finally:
+            if not run.ended:  # closing one that has ended does nothing, slowly
+                run.steps.close()
 
     def _check(self, step: Send) -> None:
         """Bytes for the target need a Decision made here, or the name of one of the gateway's own messages (I1, I3)."""
@@ -222,106 +253,6 @@ class Gate:
             return None
         return self._made(judge.decide(statement, judged, refusal, not step.final), step.deferred, step.settles)
 
-    def _made(self, decision: Decision, deferred: bool = False, settles: bool = True) -> Decision:
-        """Note what runs now, and whether the journal must be durable before it: a write's effect may come later."""
-        if decision.refusal is None and not decision.preparing:
-            self._open[decision.id] = decision
-            if decision.approval or (decision.statement.writes and not deferred) or (settles and self._deferred):
-                self._persist = True
-                self._deferred = False
-            elif deferred and decision.statement.writes:
-                self._deferred = True
-        return decision
-
-    def _after_waiting(self, approved: Decision, statement: Statement, verdict: Verdict, now: float) -> Decision:
-        """What was approved is what runs, else it is refused (AP-1, PG-A45)."""
-        assert self._judge is not None
-        same = binding(self._judge.facts(approved.statement, now), approved.verdict)
-        if verdict.asks and binding(self._judge.facts(statement, now), verdict) == same:
-            return approved
-        self._open.pop(approved.id, None)
-        refusal = Refusal(
-            code="approval_withdrawn",
-            reason="What was approved is not what would run now: names, rules or policies changed while it waited",
-            policy=approved.verdict.policy,
-            rule=approved.verdict.rule,
-            approval=approved.approval,
-        )
-        return self._judge.decide(statement, self._judge.judge(statement, now), refusal, False, approved.approval)
-
-    def _ask(self, statement: Statement, final: bool, now: float) -> Steps[Decision]:
-        """Wait for a person; then judge again as the bytes are about to move, and use the grant up."""
-        judge = self._judge
-        assert judge is not None
-        judged = judge.judge(statement, now)
-        asked = self._question(statement, judged.verdict, now)
-        judge.counters["asked"] += 1
-        settled: Settled = yield Ask(asked)
-        waited = settled.state == "pending"
-        if waited:
-            settled = yield from self._wait(settled, asked, judged.verdict)
-        refusal = None if settled.state == "approved" else refusal_of(judged.verdict, settled)
-        if refusal is None:
-            judged, refusal = self._judged_again(asked, statement, judged, settled)
-        if refusal is None and not (yield Ask(Consume(settled.id, self._context.id))):
-            refusal = refusal_of(
-                judged.verdict, Settled(settled.id, "withdrawn", reason="it was used or withdrawn meanwhile")
-            )
-        self._note_settled(settled, refusal)
-        decision = judge.decide(statement, judged, refusal, not final, settled.id)
-        decision.waited = refusal is None
-        return self._made(decision)
-
-    def _question(self, statement: Statement, verdict: Verdict, now: float) -> Question:
-        assert self._judge is not None
-        text, parameters = self._judge.shown(statement, verdict)
-        shown = None if parameters is None else tuple(parameters)
-        return question(self._judge.facts(statement, now), verdict, text, shown)
-
-    def _wait(self, settled: Settled, asked: Question, verdict: Verdict) -> Steps[Settled]:
-        assert self._journal is not None
-        self._journal.append(events.APPROVAL_ASKED, asked_fields(asked, settled))
-        yield from self._flush([], [self._session.notice(waiting_text(verdict, settled))])
-        self._parked = settled.id
-        answered = False
-        try:
-            settled = yield Ask(Await(settled.id, hold_of(verdict)))
-            answered = True
-        finally:
-            if not answered:
-                gone = Settled(settled.id, "withdrawn", reason="the asker went away")
-                self._gateway.desk.withdraw(settled.id, gone.reason)
-                self._note_settled(gone, refusal_of(verdict, gone))
-            self._parked = ""
-        return settled
-
-    def _judged_again(
-        self, asked: Question, statement: Statement, judged: Any, settled: Settled
-    ) -> tuple[Any, Refusal | None]:
-        """A deny that came since wins; a changed asking rule voids; an unrelated edit does not (AP-10)."""
-        assert self._judge is not None
-        now = settled.at
-        again = self._judge.judge(statement, now)
-        if again.verdict.outcome == DENY:
-            return again, again.verdict.refusal()
-        if binding(self._judge.facts(statement, now), again.verdict) != asked.binding:
-            withdrawn = Settled(settled.id, "withdrawn", reason="the rule that asked has changed")
-            self._gateway.desk.withdraw(settled.id, "the rule that asked has changed")
-            return judged, refusal_of(judged.verdict, withdrawn)
-        return again, None
-
-    def _note_settled(self, settled: Settled, refusal: Refusal | None) -> None:
-        assert self._journal is not None
-        other = events.APPROVAL_WITHDRAWN if settled.state == "withdrawn" else events.APPROVAL_ANSWERED
-        kind = events.APPROVAL_USED if refusal is None else other
-        fields = {
-            "approval": settled.id,
-            "state": settled.state,
-            "answered_by": settled.answered_by,
-            "reason": settled.reason,
-        }
-        self._journal.append(kind, fields)
-
     # --- answering -----------------------------------------------------------------------------
 
     def _describe(self, step: Describe) -> Any:
@@ -368,13 +299,6 @@ class Gate:
     def _note(self, step: Note) -> None:
         if self._journal is not None:
             self._journal.append(step.kind, step.fields)
-
-
-def _gathered(to: Side, pieces: list[bytes]) -> Send:
-    """Return one Send of everything that was gathered for a side, and empty the list."""
-    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    pieces.clear()
-    return Send(to, data)
 
 
 def _nothing() -> Steps[None]:

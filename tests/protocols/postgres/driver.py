@@ -29,6 +29,7 @@ from checkrein.core.steps import (
     Query,
     Scrub,
     Send,
+    steps_of,
 )
 from checkrein.core.target import Link, Profile, Target, TargetTls
 from checkrein.core.verdict import ALLOW, ASK, DENY, MaskDuty, Obligations, Refusal, Verdict
@@ -204,6 +205,7 @@ class Conversation:
 
     def _steps(self, steps: Any) -> None:
         reply = None
+        steps = steps_of(steps)
         while True:
             try:
                 step = steps.send(reply)

@@ -7,25 +7,23 @@ All transitions are in transitions.py. Bytes of a client message that must wait 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame_size, run_of
 from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
-from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Send, Steps
-from checkrein.core.verdict import Refusal
+from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Send, Steps, Verb
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.entering import Entering
 from checkrein.protocols.postgres.errors import error_response, notice_response, plain_error
-from checkrein.protocols.postgres.exchange import Collected, Result
-from checkrein.protocols.postgres.judging import Judging, Reader, abandoned
-from checkrein.protocols.postgres.naming import names_of, names_of_path
+from checkrein.protocols.postgres.judging import Judging, Reader
 from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.requests import Requests
+from checkrein.protocols.postgres.resuming import Resuming
 from checkrein.protocols.postgres.simple import Queries
 from checkrein.protocols.postgres.startup import CANCEL_CODE
 from checkrein.protocols.postgres.state import State
@@ -51,6 +49,7 @@ class PostgresSession:
         self._answers = Answers(self.state)
         self._requests = Requests(self.state, self._judging, self._answers)
         self._queries = Queries(self._requests, self._answers)
+        self._resuming = Resuming(self._requests, self._queries, self._answers)
         self._handlers: dict[str, Callable[[bytes], Handled]] = {
             "query": self._queries.query,
             "parse": self._requests.parse,
@@ -74,35 +73,61 @@ class PostgresSession:
         return
         yield Close(Side.CLIENT, "")
 
-    def receive(self, side: Side, data: bytes, now: float) -> Steps[None]:
+    def receive(self, side: Side, data: bytes, now: float) -> Verb:
         """Bytes arrived on a side."""
+        state = self.state
+        if state.phase != "ready":
+            return self._guarded(self._entry(side, data))
+        broke: ProtocolError | Broken | None = None
+        rest: Steps[None] | None = None
+        try:
+            if side is CLIENT:
+                self._take_in(data)
+            else:
+                rest = self._answers.receive(data)
+                if rest is None and state.paused is None and len(state.inbox) <= state.at:
+                    return state.drain()
+        except (ProtocolError, Broken) as error:
+            broke = error
+        return self._guarded(rest) if broke is None else self._broke(broke)
+
+    def _guarded(self, first: Steps[None] | None) -> Steps[None]:
+        """Run steps, then deal with what the client said; what breaks on the way is told natively."""
         state = self.state
         broke: ProtocolError | Broken | None = None
         try:
-            if side is TARGET:
-                if state.phase == "ready":
-                    rest = self._answers.receive(data)
-                    if rest is not None:
-                        yield from rest
-                else:
-                    yield from self._from_target(data)
-                if state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at):
-                    yield from state.flush()
-                    yield from self._work()
-            elif state.phase == "ready":
-                if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
-                    raise ProtocolError("too much was sent behind a message that waits", Side.CLIENT, "54000")
-                state.inbox = state.inbox + data if state.inbox else data
+            if first is not None:
+                yield from first
+            if state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at):
+                if state.output:
+                    yield from state.drain()
                 yield from self._work()
-            elif state.phase != "over":
-                yield from self._entering.from_client(data)
         except (ProtocolError, Broken) as error:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
-        if isinstance(broke, Broken):
-            yield from self._ended(broke)
-        elif broke is not None:
-            yield from self._broken(broke.hint or "08P01", _blamed(broke))
+        if broke is not None:
+            yield from self._broke(broke)
         yield from state.drain()
+
+    def _broke(self, error: ProtocolError | Broken) -> Steps[None]:
+        if isinstance(error, Broken):
+            yield from self._ended(error)
+        else:
+            yield from self._broken(error.hint or "08P01", _blamed(error))
+        yield from self.state.drain()
+
+    def _take_in(self, data: bytes) -> None:
+        """Put the client's bytes behind those that wait."""
+        state = self.state
+        if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
+            raise ProtocolError("too much was sent behind a message that waits", CLIENT, "54000")
+        state.inbox = state.inbox + data if state.inbox else data
+
+    def _entry(self, side: Side, data: bytes) -> Steps[None]:
+        """Bytes before the query phase."""
+        if side is TARGET:
+            yield from self._from_target(data)
+        elif self.state.phase != "over":
+            yield from self._entering.from_client(data)
 
     def event(self, what: SessionEvent, now: float) -> Steps[None]:
         """Killed ends the session natively; a cancel goes to the target over a connection of its own."""
@@ -162,7 +187,7 @@ class PostgresSession:
         state.working = True
         try:
             if state.paused is not None:
-                yield from self._resume()
+                yield from self._resuming.resume()
             handled = 0
             while self._free():
                 start = state.at
@@ -187,7 +212,7 @@ class PostgresSession:
                 elif state.paused is None or not state.paused.done:
                     break
                 if state.paused is not None:
-                    yield from self._resume()
+                    yield from self._resuming.resume()
         finally:
             state.working = False
             if state.at:
@@ -251,103 +276,6 @@ class PostgresSession:
             state.paused = None
             state.inbox = yield from self._entering.probed(collected)
 
-    # --- what a message waited for -------------------------------------------------------------
-
-    def _resume(self) -> Steps[None]:
-        """Go on with what waited for hidden answers, once they are all there."""
-        state = self.state
-        collected = state.paused
-        if collected is None:
-            return
-        if collected.purpose == "running":
-            if not state.queue:
-                state.paused = None
-                self._queries.end_pieces(collected.wanted[0])
-            return
-        if not collected.done:
-            return
-        state.paused = None
-        if collected.purpose in ("names", "path"):
-            self._named(collected)
-        elif collected.purpose == "query":
-            yield from self._described(collected)
-        elif collected.purpose == "held":
-            yield from self._described_portal(collected)
-        elif collected.purpose == "pieces":
-            yield from self._described_piece(collected)
-
-    def _named(self, collected: Collected) -> None:
-        state = self.state
-        version = str(state.version)
-        state.names_dirty = False
-        if collected.error or not collected.rows:
-            state.names = names_of([], version)
-        elif collected.purpose == "names":
-            state.names = names_of(collected.rows, version)
-        else:
-            setting = (collected.rows[0][0] or b"").decode("utf-8", "replace")
-            state.names = names_of_path(setting, state.catalog, state.names, version)
-
-    def _described(self, collected: Collected) -> Steps[None]:
-        """A Query whose statements were described: plans are fixed and it goes, or it is refused whole."""
-        data, results, wanted = collected.wanted
-        refusal: Refusal | None = None
-        if collected.error or len(collected.descriptions) != len(wanted):
-            reason = "masks are owed and the target cannot describe the answer before it runs"
-            refusal = Refusal(code="witness", reason=reason)
-        else:
-            for result, columns in zip(wanted, collected.descriptions, strict=True):
-                if result.act.kind == "copy_out":
-                    result.described = True
-                refusal = refusal or (yield from self._answers.plan(result, columns or None))
-        if refusal is None:
-            self._queries.send(data, results)
-            return
-        yield from self._give_up(results)
-        self._requests.refuse_query(refusal, None)
-
-    def _give_up(self, results: list[Result]) -> Steps[None]:
-        for result in results:
-            yield abandoned(result.decision)
-
-    def _described_portal(self, collected: Collected) -> Steps[None]:
-        data, portal, result = collected.wanted
-        if collected.error:
-            yield abandoned(result.decision)
-            return
-        refusal = yield from self._answers.plan(result, portal.columns or None)
-        if refusal is not None:
-            yield abandoned(result.decision)
-            self._requests.refuse(refusal, None)
-            return
-        _known(result, portal.columns)
-        self._requests.send_execute(data, portal, result, True)
-
-    def _described_piece(self, collected: Collected) -> Steps[None]:
-        name, result = collected.wanted
-        if collected.error:
-            yield abandoned(result.decision)
-            self._queries.end_pieces(name)
-            return
-        refusal = yield from self._answers.plan(result, collected.descriptions[0] or None)
-        if collected.parameters:
-            refusal = Refusal(code="conceded", reason="there is no parameter $1")
-        if refusal is not None:
-            yield abandoned(result.decision)
-            self._requests.refuse(refusal, None)
-            self._queries.end_pieces(name)
-            return
-        _known(result, collected.descriptions[0])
-        state = self.state
-        state.held = []
-        state.held_rows = 0
-        description: Any = collected.rows[0][0]
-        if description[:1] == b"T":
-            state.answer(description)
-        self._queries.run_pieces(name, result)
-        collected.purpose = "running"
-        state.paused = collected
-
     # --- ends ----------------------------------------------------------------------------------
 
     def _broken(self, code: str, reason: str) -> Steps[None]:
@@ -378,12 +306,6 @@ class PostgresSession:
         yield Send(Side.CLIENT, shown)
         yield Close(Side.TARGET, broken.refusal.reason)
         yield Close(Side.CLIENT, broken.refusal.reason)
-
-
-def _known(result: Result, columns: tuple[Any, ...]) -> None:
-    result.described = True
-    result.row_columns = columns
-    result.columns = tuple([column.name for column in columns])
 
 
 def _blamed(error: ProtocolError) -> str:
