@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from checkrein.core.errors import Unavailable
 from checkrein.core.facts import FactRecord
 from checkrein.core.identity import Principal
@@ -79,8 +81,8 @@ class Journal:
         self.written = 0
         self.broken = False
 
-    def append(self, kind: str, fields: dict[str, Any]) -> None:
-        self.events.append((kind, fields))
+    def append(self, kind: str, fields: dict[str, Any], encoded: bytes = b"") -> None:
+        self.events.append((kind, fields | msgspec.json.decode(b"{" + encoded + b"}")))
 
     def flush(self) -> None:
         if self.broken:

@@ -9,8 +9,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,12 +39,30 @@ def test_nothing_is_buffered_past_a_flush(desk: Desk) -> None:
     assert stat.S_IMODE((desk.data / "keys" / "recording.key").stat().st_mode) == 0o600
 
 
+class Pool(ThreadPoolExecutor):
+    """Threads whose jobs can be waited for."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Start a job and remember it."""
+        job = super().submit(fn, *args, **kwargs)
+        self.jobs = [*getattr(self, "jobs", []), job]
+        return job
+
+    def settle(self) -> None:
+        """Wait for every job."""
+        for job in getattr(self, "jobs", []):
+            job.result()
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_segments_turn_and_verify(desk: Desk, work: Callable[..., None], threads: int) -> None:
     """Segments close in place and in threads alike; each names the closed file before; the whole verifies."""
-    pool = ThreadPoolExecutor(threads) if threads else None
+    pool = Pool(threads) if threads else None
     journal = desk.start(segment_bytes=4096, executor=pool).open("s1", OPENED)
-    work(journal, 300)
+    for _ in range(30):
+        work(journal, 10)
+        if pool is not None:
+            pool.settle()
     journal.close("done", {"statements": 300})
     journal.close("again", {})
     desk.stop()
@@ -110,6 +129,7 @@ def test_write_failure_is_a_gap(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
 FULL = """
 import resource, signal, sys, time
 from pathlib import Path
+from typing import Any
 from checkrein.core.errors import Unavailable
 from checkrein.recording.journal import Tools
 from checkrein.recording.journals import Journals

@@ -25,15 +25,28 @@ class _Judged:
     The text is not kept: a verdict cache full of long statements would be gigabytes.
     """
 
-    __slots__ = ("complete", "fields", "first", "parts", "read", "verdict")
+    __slots__ = ("complete", "effects", "encoded", "outputs", "read", "relations", "uses", "verdict")
 
     def __init__(self, statement: Statement, verdict: Verdict, facts: FactRecord) -> None:
         self.read = {"now": facts.now, "counters": facts.counters.copy()} if verdict.reads else None
-        self.parts = (statement.effects, statement.outputs, statement.uses, statement.relations)
+        self.effects = statement.effects
+        self.outputs = statement.outputs
+        self.uses = statement.uses
+        self.relations = statement.relations
         self.complete = statement.complete
         self.verdict = verdict
-        self.fields: dict[str, Any] | None = None
-        self.first = 0
+        self.encoded = b""
+
+    def is_of(self, statement: Statement) -> bool:
+        """Whether a statement has these very parts, completely read."""
+        return (
+            self.effects is statement.effects
+            and self.outputs is statement.outputs
+            and self.uses is statement.uses
+            and self.relations is statement.relations
+            and self.complete
+            and statement.complete
+        )
 
 
 class Judge:
@@ -48,7 +61,7 @@ class Judge:
         self._target = target
         self._session = session
         self._redactor = Redactor(gateway.masker, principal)
-        self._cache: dict[tuple[int, ...], _Judged] = {}
+        self._cache: dict[int, _Judged] = {}
         self._snapshot: PolicySnapshot | None = None
         self._token = object()
         self._next = 0
@@ -70,9 +83,9 @@ class Judge:
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._cache.clear()
-        key = (id(statement.effects), id(statement.outputs), id(statement.uses), id(statement.relations))
+        key = id(statement.effects)
         found = self._cache.get(key)
-        if found is not None and found.complete and statement.complete:
+        if found is not None and found.is_of(statement):
             return found
         facts = self.facts(statement, now, final)
         judged = _Judged(statement, snapshot.decide(facts), facts)
@@ -106,18 +119,19 @@ class Judge:
 
     def _record(self, decision: Decision, judged: _Judged) -> None:
         statement = decision.statement
-        if judged.fields is None:
-            judged.fields = template(statement, judged.verdict)
-            judged.first = decision.id
-        fields = judged.fields.copy()
-        if judged.first != decision.id:
-            fields["facts"] = judged.first
-        fields["decision"] = decision.id
+        encoded = judged.encoded
+        if not encoded:
+            common, facts = template(statement, judged.verdict)
+            encoded = common + b',"facts":' + facts
+            judged.encoded = common + b',"facts":%d' % decision.id
         text, parameters = self.shown(statement, judged.verdict)
-        fields["statement"] = text
-        fields["parameters"] = parameters
-        fields["approval"] = decision.approval
-        fields["outcome"] = events.REFUSED if decision.refusal is not None else events.FORWARDED
+        fields: dict[str, Any] = {
+            "decision": decision.id,
+            "statement": text,
+            "parameters": parameters,
+            "approval": decision.approval,
+            "outcome": events.REFUSED if decision.refusal is not None else events.FORWARDED,
+        }
         if judged.read is not None:
             fields["read"] = judged.read
         if decision.preparing:
@@ -127,7 +141,7 @@ class Judge:
         state = self._session.state
         if state:
             fields["state"] = state
-        self._journal.append(events.DECIDED, fields)
+        self._journal.append(events.DECIDED, fields, encoded)
 
 
 def keepable(statement: Statement) -> bool:

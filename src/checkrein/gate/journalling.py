@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from checkrein.core.identity import Principal
 from checkrein.core.statement import Origin, Statement
-from checkrein.core.verdict import Obligations, Verdict
+from checkrein.core.verdict import DetectDuty, Obligations, Verdict
 from checkrein.gate.ports import Masker
 
 _ENCODER = msgspec.json.Encoder()
@@ -42,8 +42,9 @@ def facts_of(statement: Statement) -> dict[str, Any]:
     }
 
 
-def template(statement: Statement, verdict: Verdict) -> dict[str, Any]:
-    """Return the fields of a decided event that every statement of this meaning and verdict shares."""
+def template(statement: Statement, verdict: Verdict) -> tuple[bytes, bytes]:
+    """Return, as JSON, the members of a decided event that every statement of this meaning and verdict shares, and the
+    facts, which the first event of a session has in full and later ones refer to."""
     facts = _ENCODER.encode(facts_of(statement))
     effects = _ENCODER.encode(statement.effects)
     fields = {
@@ -56,11 +57,17 @@ def template(statement: Statement, verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "snapshot": verdict.snapshot,
         "facts_digest": hashlib.sha256(effects + facts).hexdigest(),
-        "facts": msgspec.Raw(facts),
     }
     if verdict.observed:
         fields["observed"] = msgspec.Raw(_ENCODER.encode(verdict.observed))
-    return fields
+    return _ENCODER.encode(fields)[1:-1], facts
+
+
+CLEAN_TEXTS: Final = 256
+"""Texts of one session in which detectors found nothing: a driver repeats few statements."""
+
+CLEAN_TEXT: Final = 4096
+"""Longer ones are looked at again each time: they rarely come again."""
 
 
 class Redactor:
@@ -69,25 +76,45 @@ class Redactor:
     def __init__(self, masker: Masker, principal: Principal) -> None:
         self._masker = masker
         self._principal = principal
+        self._clean: set[str] = set()
+        self._clean_of: tuple[DetectDuty, ...] = ()
 
     def shown(self, statement: Statement, duties: Obligations) -> tuple[str, list[str | None] | None]:
         """Return text and parameters: constants of masked columns and passwords digested, detectors applied."""
         text = statement.text
-        if statement.literals:
+        if statement.literals and any(one.password or owed(one.origins, duties) for one in statement.literals):
             text = self._digest_literals(text, statement, duties)
         given = statement.parameters
-        if not given:
-            return (self._scrub([text], duties)[0] if duties.detect else text), (None if given is None else [])
-        shown = [
-            value
-            if value is None or not owed(statement.parameter_origins.get(index, ()), duties)
-            else self._digest(value)
-            for index, value in enumerate(given)
-        ]
-        if not duties.detect:
+        shown: list[str | None] | None = None
+        if given is not None:
+            shown = list(given)
+            if statement.parameter_origins and duties.columns:
+                shown = [self._parameter(index, value, statement, duties) for index, value in enumerate(given)]
+        return self._detected(text, shown, duties) if duties.detect else (text, shown)
+
+    def _parameter(self, index: int, value: str | None, statement: Statement, duties: Obligations) -> str | None:
+        if value is None or not owed(statement.parameter_origins.get(index, ()), duties):
+            return value
+        return self._digest(value)
+
+    def _detected(
+        self, text: str, shown: list[str | None] | None, duties: Obligations
+    ) -> tuple[str, list[str | None] | None]:
+        """Return text and parameters with what detectors find masked; a text known to be clean is not read again."""
+        if duties.detect is not self._clean_of:
+            self._clean_of = duties.detect
+            self._clean.clear()
+        if text not in self._clean:
+            found = self._scrub([text], duties)[0]
+            if found == text and len(text) <= CLEAN_TEXT:
+                if len(self._clean) >= CLEAN_TEXTS:
+                    self._clean.clear()
+                self._clean.add(text)
+            text = found
+        if not shown:
             return text, shown
-        scrubbed = self._scrub([text, *[value or "" for value in shown]], duties)
-        return scrubbed[0], [None if value is None else scrubbed[at + 1] for at, value in enumerate(shown)]
+        scrubbed = self._scrub([value or "" for value in shown], duties)
+        return text, [None if value is None else scrubbed[at] for at, value in enumerate(shown)]
 
     def _digest(self, value: str) -> str:
         return self._masker.digest(value.encode())

@@ -58,8 +58,8 @@ class Masker(Protocol):
 class SessionJournal(Protocol):
     """One session's append-only file."""
 
-    def append(self, kind: str, fields: dict[str, Any]) -> None:
-        """Buffer one event; `fields` holds plain JSON values."""
+    def append(self, kind: str, fields: dict[str, Any], encoded: bytes = b"") -> None:
+        """Buffer one event; `fields` holds plain JSON values, `encoded` further members that are JSON already."""
 
     def flush(self) -> None:
         """Write what is buffered with one write. Raises Unavailable when it cannot: nothing may be forwarded then."""

@@ -19,7 +19,6 @@ ENVELOPE: Final = frozenset(("seq", "at", "mono", "prev", "kind"))
 
 _encode: Final = msgspec.json.Encoder().encode
 _EMPTY: Final = sha256()
-_HEAD: Final = b'{"seq":%d,"at":%.6f,"mono":%.6f,"prev":"%b","kind":"%b"'
 
 
 class Chain:
@@ -38,16 +37,23 @@ class Chain:
         self._written_prev = prev
         self._lines: list[bytes] = []
 
-    def add(self, kind: str, fields: dict[str, Any], at: float, mono: float) -> None:
-        """Encode one event behind the last. Raises Unavailable when it cannot be encoded or is over LINE_BYTES."""
-        try:
-            body = _encode(fields)
-        except (TypeError, ValueError) as error:  # lone surrogates are a ValueError
-            raise Unavailable(f"the journal cannot encode an event of kind {kind}: {type(error).__name__}") from error
+    def add(self, kind: str, fields: dict[str, Any], at: float, mono: float, encoded: bytes = b"") -> None:
+        """Encode one event behind the last; `encoded` holds further members of it that are JSON already.
+
+        Raises Unavailable when it cannot be encoded or is over LINE_BYTES.
+        """
         if not ENVELOPE.isdisjoint(fields):
             raise Unavailable(f"an event of kind {kind} carries a field of the envelope")
-        tail = b"}" if len(body) == 2 else b"," + body[1:]
-        line = _HEAD % (self.seq, at, mono, self.prev.encode(), kind.encode()) + tail
+        head = {"seq": self.seq, "at": _microseconds(at), "mono": _microseconds(mono), "prev": self.prev, "kind": kind}
+        try:
+            pieces = [_encode(head)[:-1]]
+            if fields:
+                pieces.append(_encode(fields)[1:-1])
+        except (TypeError, ValueError) as error:  # lone surrogates are a ValueError
+            raise Unavailable(f"the journal cannot encode an event of kind {kind}: {type(error).__name__}") from error
+        if encoded:
+            pieces.append(encoded)
+        line = b",".join(pieces) + b"}"
         if len(line) > LINE_BYTES:
             raise Unavailable(f"an event of kind {kind} is longer than a journal line may be")
         digest = _EMPTY.copy()  # a copy is cheaper than looking the algorithm up again
@@ -79,3 +85,8 @@ class Chain:
         self.seq = self._written_seq
         self.prev = self._written_prev
         return lost
+
+
+def _microseconds(seconds: float) -> float:
+    """Return the moment cut to microseconds: the encoder writes no more digits than tell a number from others."""
+    return int(seconds * 1e6) / 1e6

@@ -101,11 +101,11 @@ class Journal:
 
     # --- what the gate calls ---------------------------------------------------------------------
 
-    def append(self, kind: str, fields: dict[str, Any]) -> None:
-        """Buffer one event. Raises Unavailable when it cannot be written as a line."""
+    def append(self, kind: str, fields: dict[str, Any], encoded: bytes = b"") -> None:
+        """Buffer one event; `encoded` holds further members of it as JSON. Raises Unavailable when it is no line."""
         if self._lost:
             self._own_up()
-        self._chain.add(kind, fields, self._tools.clock(), self._tools.mono())
+        self._chain.add(kind, fields, self._tools.clock(), self._tools.mono(), encoded)
 
     def flush(self) -> None:
         """Write what is buffered with one write.
