@@ -185,6 +185,7 @@ class Gate(Asking):
 
     def _go_on(self, run: _Run, step: Any, begun: bool) -> Steps[None]:
         """Do what a verb waits for, until it ends."""
+        reply: Any = None
         try:
             if not begun:
                 step = self._advance(run, None)
