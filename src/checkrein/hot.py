@@ -10,6 +10,8 @@ from typing import Final
 
 PATTERNS: Final = (
     "core/decision.py",
+    "core/prompt.py",
+    "core/statement.py",
     "core/framing.py",
     "dataplane/relay.py",
     "dataplane/transports.py",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+from checkrein.protocols.postgres.surroundings import Surroundings
 
 
 def read(text: str, catalog: CatalogSnapshot, names: Names) -> Statement:

@@ -165,7 +165,13 @@ def test_doors(line, outcome):
         assert outcome != "deny" or (verdict.code == "door" and "It shows secrets." in verdict.reason)
 
 
-CONCEDED = Statement(protocol="toy", text="CALL close()", complete=False, conceded="a procedure", writes=True)
+def conceded(*effects):
+    return Statement(
+        protocol="toy", text="CALL close()", complete=False, conceded="a procedure", writes=True, effects=effects
+    )
+
+
+CONCEDED = conceded()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,7 @@ def test_known_effects_of_a_conceded_statement_can_deny():
     """What is known of a conceded statement can only make it stricter: denies, guardrails, doors."""
     vouch = "allow: {incomplete: true}"
     for more, code in (({}, "denied"), ({"guard": "files"}, "guardrail"), ({"door": "secret_door"}, "door")):
-        known = msgspec.structs.replace(CONCEDED, effects=(effect("delete", "public.t", **more),))
+        known = conceded(effect("delete", "public.t", **more))
         deny = "deny: {touches: [public.t]}" if code == "denied" else "deny: {touches: [public.u]}"
         verdict = snapshot(rules(vouch, deny)).decide(facts(known))
         assert (verdict.outcome, verdict.code) == ("deny", code)
@@ -236,8 +242,8 @@ def test_parameters_that_are_not_known_yet():
         assert preparing.outcome == "allow"
         assert "parameters" in preparing.reads
         assert shot.decide(facts(unknown)).outcome == "deny"
-        assert shot.decide(facts(msgspec.structs.replace(unknown, parameters=good))).outcome == "allow"
-        assert shot.decide(facts(msgspec.structs.replace(unknown, parameters=bad))).outcome == "deny"
+        assert shot.decide(facts(unknown.with_parameters(good))).outcome == "allow"
+        assert shot.decide(facts(unknown.with_parameters(bad))).outcome == "deny"
 
 
 def test_reads_are_of_consulted_rules_only():

@@ -1,104 +1,22 @@
-"""The protocol-neutral meaning of a request: effects, lineage, parameters, and whether it was read completely."""
+"""The protocol-neutral meaning of a request: effects, lineage, parameters, and whether it was read completely.
+
+Compiled when the wheel is built: every message of an exchange looks at its statement. What it is made of is in
+effects.py, and imported from here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-import msgspec
+from checkrein.core.effects import Effect, Literal, Origin, Output, Relation, Use, full_name, quote_part
 
+__all__ = ["Effect", "Literal", "Origin", "Output", "Relation", "Statement", "Use", "full_name", "quote_part"]
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """One verb on one object, wherever in the request it stands.
-
-    `object` is the target's own full name (`schema.table`, `schema.function`, a channel, a setting), parts joined by a
-    dot and double-quoted when they hold one. `columns` are the columns where known; None means "not known: all".
-    `any_column` is for reads such as `count(*)` that need only some one column. `via` names the views through which
-    the object was reached, outermost first: an allow that names one of them covers this effect, for allow only.
-
-    `housekeeping` effects need no rule unless the target is `housekeeping: strict`. `guard` names a guardrail that
-    this effect trips: denied unless the target is unguarded. `door` names a door that is shut unless an allow or ask
-    rule names this object without a wildcard.
-    """
-
-    verb: str
-    object: str
-    kind: str = "table"
-    columns: tuple[str, ...] | None = None
-    any_column: bool = False
-    via: tuple[str, ...] = ()
-    oid: int = 0
-    filtered: bool = False
-    bounded: bool = False
-    bounded_keys: int | None = None
-    housekeeping: bool = False
-    guard: str = ""
-    door: str = ""
-    position: int = 0  # 1-based character in the text, 0 when unknown
+_NO_ORIGINS: Final[dict[int, tuple[Origin, ...]]] = {}
+_NO_FACTS: Final[dict[str, Any]] = {}
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """One column of one base relation. `relation` is the catalog's full name; `oid` and `number` are its own ids."""
-
-    relation: str
-    column: str
-    oid: int = 0
-    number: int = 0
-
-
-class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """What reading predicts of one output column.
-
-    Exactly one of three: `how` is "bare" (the value of `origins`, unchanged, each alternative a column: UNION ALL
-    gives several), "safe" (through functions that cannot fail and give one value a row) or "computed" (anything else;
-    `origins` may be empty). `witness` is what the target must say of it: the (oid, number) it must report, or None
-    for "must report nothing". `kind` is boolean, count or other. `calls` are functions that are not known, whose
-    output is redacted on a masked target unless a rule says `output: clear`.
-    """
-
-    name: str
-    how: str
-    origins: tuple[Origin, ...] = ()
-    witness: tuple[int, int] | None = None
-    kind: str = "other"
-    calls: tuple[str, ...] = ()
-
-
-class Use(msgspec.Struct, frozen=True):
-    """A column used where its value could be inferred (WHERE, ORDER BY, an aggregate, a write's input)."""
-
-    origin: Origin
-    place: str
-    position: int = 0
-
-
-class Relation(msgspec.Struct, frozen=True):
-    """A base relation that the statement touches, with all its columns: policy matches masks against these.
-
-    `aliases` are other names under which masks that name it must hold: partition parents, inheritance parents, the
-    tables under a materialised view's columns are given per column in `column_origins`.
-    """
-
-    name: str
-    oid: int = 0
-    columns: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    column_origins: dict[str, tuple[Origin, ...]] = {}
-
-
-class Literal(msgspec.Struct, frozen=True):
-    """A constant of the text (byte offsets of its UTF-8) and the columns it is compared with or written to.
-
-    `password` is True for a constant that is a credential whatever it stands beside. The journal keeps a keyed digest
-    of those that belong to a masked column, and of passwords.
-    """
-
-    start: int
-    end: int
-    origins: tuple[Origin, ...] = ()
-    password: bool = False
-
-
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
+class Statement:
     """What one request means. `text` is what the client sent, unchanged.
 
     `complete` is False when reading conceded, with `conceded` saying why; effects are then a lower bound.
@@ -111,39 +29,94 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     `stored_calls` are the functions behind values that the statement writes, or has the target write, somewhere: kept
     there, what they gave could be read in clear.
     `reads_constants` is True when reading looked at a constant's value, so that a shape may not be shared.
+
+    Never changed once made: `with_text`, `with_parameters` and `conceding` give another one.
     """
 
-    protocol: str
-    text: str
-    verbs: tuple[str, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    complete: bool = True
-    conceded: str = ""
-    parameters: tuple[str | None, ...] | None = ()
-    parameters_read: bool = True
-    outputs: tuple[Output, ...] | None = None
-    opaque_rows: bool = False
-    uses: tuple[Use, ...] = ()
-    stored_calls: tuple[str, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    writes: bool = False
-    filtered: bool = False
-    bounded: bool = False
-    bounded_keys: int | None = None
-    reads_constants: bool = False
-    literals: tuple[Literal, ...] = ()
-    parameter_origins: dict[int, tuple[Origin, ...]] = {}
-    version: str = ""  # of the names it was read under (catalog, search path)
-    facts: dict[str, Any] = {}
+    __slots__ = (
+        "bounded", "bounded_keys", "complete", "conceded", "effects", "facts", "filtered", "literals", "opaque_rows",
+        "outputs", "parameter_origins", "parameters", "parameters_read", "protocol", "reads_constants", "relations",
+        "stored_calls", "text", "uses", "verbs", "version", "writes",
+    )  # fmt: skip
 
+    def __init__(
+        self,
+        *,
+        protocol: str,
+        text: str,
+        verbs: tuple[str, ...] = (),
+        effects: tuple[Effect, ...] = (),
+        complete: bool = True,
+        conceded: str = "",
+        parameters: tuple[str | None, ...] | None = (),
+        parameters_read: bool = True,
+        outputs: tuple[Output, ...] | None = None,
+        opaque_rows: bool = False,
+        uses: tuple[Use, ...] = (),
+        stored_calls: tuple[str, ...] = (),
+        relations: tuple[Relation, ...] = (),
+        writes: bool = False,
+        filtered: bool = False,
+        bounded: bool = False,
+        bounded_keys: int | None = None,
+        reads_constants: bool = False,
+        literals: tuple[Literal, ...] = (),
+        parameter_origins: dict[int, tuple[Origin, ...]] = _NO_ORIGINS,
+        version: str = "",
+        facts: dict[str, Any] = _NO_FACTS,
+    ) -> None:
+        self.protocol = protocol
+        self.text = text
+        self.verbs = verbs
+        self.effects = effects
+        self.complete = complete
+        self.conceded = conceded
+        self.parameters = parameters
+        self.parameters_read = parameters_read
+        self.outputs = outputs
+        self.opaque_rows = opaque_rows
+        self.uses = uses
+        self.stored_calls = stored_calls
+        self.relations = relations
+        self.writes = writes
+        self.filtered = filtered
+        self.bounded = bounded
+        self.bounded_keys = bounded_keys
+        self.reads_constants = reads_constants
+        self.literals = literals
+        self.parameter_origins = parameter_origins
+        self.version = version  # of the names it was read under (catalog, search path)
+        self.facts = facts
 
-def quote_part(part: str) -> str:
-    """Return one part of an object's name, double-quoted when it holds a dot, a quote or is empty."""
-    if part and "." not in part and '"' not in part:
-        return part
-    return '"' + part.replace('"', '""') + '"'
+    def __repr__(self) -> str:
+        return f"Statement({self.protocol!r}, {self.text!r}, verbs={self.verbs!r}, effects={self.effects!r})"
 
+    def with_text(self, text: str) -> Statement:
+        """Return the same meaning of another text."""
+        made = self._copy()
+        made.text = text
+        return made
 
-def full_name(*parts: str) -> str:
-    """Join the parts of an object's name as policies write it: `public.orders`, `public."odd.name"`."""
-    return ".".join(quote_part(part) for part in parts)
+    def with_parameters(self, parameters: tuple[str | None, ...], read: bool = True) -> Statement:
+        """Return the same with its parameters known; `read`: every one as the target takes it."""
+        made = self._copy()
+        made.parameters = parameters
+        made.parameters_read = read
+        return made
+
+    def conceding(self, why: str) -> Statement:
+        """Return the same, not completely read."""
+        made = self._copy()
+        made.complete = False
+        made.conceded = why
+        return made
+
+    def _copy(self) -> Statement:
+        return Statement(
+            protocol=self.protocol, text=self.text, verbs=self.verbs, effects=self.effects, complete=self.complete,
+            conceded=self.conceded, parameters=self.parameters, parameters_read=self.parameters_read,
+            outputs=self.outputs, opaque_rows=self.opaque_rows, uses=self.uses, stored_calls=self.stored_calls,
+            relations=self.relations, writes=self.writes, filtered=self.filtered, bounded=self.bounded,
+            bounded_keys=self.bounded_keys, reads_constants=self.reads_constants, literals=self.literals,
+            parameter_origins=self.parameter_origins, version=self.version, facts=self.facts,
+        )  # fmt: skip

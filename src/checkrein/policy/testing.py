@@ -208,7 +208,7 @@ def fact_record(
     now: float = 0.0,
 ) -> FactRecord:
     """Return the record of a statement that runs outside any session, with the parameters given: none unless said."""
-    known = msgspec.structs.replace(statement, parameters=tuple(parameters or ()))
+    known = statement.with_parameters(tuple(parameters or ()), statement.parameters_read)
     session = SessionFacts("test", target.name, profile)
     return FactRecord(principal, target, profile, known, session, now, {"statements": 1, "refused": 0})
 

@@ -9,7 +9,6 @@ from checkrein.core.session import SessionContext
 from checkrein.core.spec import ProtocolSpec, SelectorVocabulary
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
 from checkrein.protocols.postgres.doors import DOORS, GUARDS
@@ -18,6 +17,7 @@ from checkrein.protocols.postgres.own_messages import OWN, UPKEEP
 from checkrein.protocols.postgres.session import PostgresSession
 from checkrein.protocols.postgres.sidelink import side_link
 from checkrein.protocols.postgres.starter import starter_policy
+from checkrein.protocols.postgres.surroundings import Surroundings
 
 __all__ = ["SPEC"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import msgspec
+from typing import Final
 
 from checkrein.core.statement import Statement
-from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+
+_NONE: Final[dict[str, str]] = {}
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True):
+class Act:
     """The part one statement plays in the conversation.
 
     `kind`: select insert update delete merge values; begin commit rollback savepoint release rollback_to (COMMIT AND
@@ -27,47 +27,88 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     (WITH included). `local`: SET LOCAL. `hold`: DECLARE ... WITH HOLD. `binary`: DECLARE BINARY.
     """
 
-    kind: str
-    name: str = ""
-    start: int = 0
-    end: int = 0
-    inner_start: int = -1
-    inner_end: int = -1
-    returns_rows: bool = False
-    changes_names: bool = False
-    ddl: bool = False
-    setting_class: str = ""
-    setting_value: str | None = None
-    row_write: bool = False
-    data_modifying: bool = False
-    local: bool = False
-    hold: bool = False
-    binary: bool = False
-    copy_format: str = ""  # text, csv or binary
-    copy_encoding: str = ""
-    copy_relation: tuple[str, str] | None = None  # (schema, name) of COPY table
-    copy_columns: tuple[str, ...] = ()  # columns in order, resolved, of COPY table
-    copy_options: Mapping[str, str] = {}  # delimiter, null, quote, escape, header as given
-    execute_arguments: int = 0
+    __slots__ = (
+        "binary",
+        "changes_names",
+        "copy_columns",
+        "copy_encoding",
+        "copy_format",
+        "copy_options",
+        "copy_relation",
+        "data_modifying",
+        "ddl",
+        "end",
+        "execute_arguments",
+        "hold",
+        "inner_end",
+        "inner_start",
+        "kind",
+        "local",
+        "name",
+        "returns_rows",
+        "row_write",
+        "setting_class",
+        "setting_value",
+        "start",
+    )
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        name: str = "",
+        start: int = 0,
+        end: int = 0,
+        inner_start: int = -1,
+        inner_end: int = -1,
+        returns_rows: bool = False,
+        changes_names: bool = False,
+        ddl: bool = False,
+        setting_class: str = "",
+        setting_value: str | None = None,
+        row_write: bool = False,
+        data_modifying: bool = False,
+        local: bool = False,
+        hold: bool = False,
+        binary: bool = False,
+        copy_format: str = "",
+        copy_encoding: str = "",
+        copy_relation: tuple[str, str] | None = None,
+        copy_columns: tuple[str, ...] = (),
+        copy_options: Mapping[str, str] = _NONE,
+        execute_arguments: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.start = start
+        self.end = end
+        self.inner_start = inner_start
+        self.inner_end = inner_end
+        self.returns_rows = returns_rows
+        self.changes_names = changes_names
+        self.ddl = ddl
+        self.setting_class = setting_class
+        self.setting_value = setting_value
+        self.row_write = row_write
+        self.data_modifying = data_modifying
+        self.local = local
+        self.hold = hold
+        self.binary = binary
+        self.copy_format = copy_format  # text, csv or binary
+        self.copy_encoding = copy_encoding
+        self.copy_relation = copy_relation  # (schema, name) of COPY table
+        self.copy_columns = copy_columns  # in order, resolved, of COPY table
+        self.copy_options = copy_options  # delimiter, null, quote, escape, header as given
+        self.execute_arguments = execute_arguments
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading:
     """One statement of a request as read."""
 
-    statement: Statement
-    act: Act
+    __slots__ = (
+        "act", "statement",
+    )  # fmt: skip
 
-
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one statement is read under. `catalog` None: names concede.
-
-    `prepared` maps a prepared statement's name to its text (protocol-level and SQL-level share one namespace in
-    PostgreSQL); `cursors` an open cursor or named portal to its Statement as declared. `settings` holds the session's
-    known values of settings that reading depends on.
-    """
-
-    catalog: CatalogSnapshot | None
-    names: Names
-    prepared: Mapping[str, str] = {}
-    cursors: Mapping[str, Statement] = {}
-    housekeeping: str = "normal"
+    def __init__(self, statement: Statement, act: Act) -> None:
+        self.statement = statement
+        self.act = act

@@ -13,10 +13,11 @@ from checkrein.core.limits import STATEMENT_BYTES
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Decide, Offload, Query, Steps
 from checkrein.core.verdict import Refusal
-from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
+from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.state import DEFINING, State
+from checkrein.protocols.postgres.surroundings import Surroundings
 
 _CATALOG: Final = Query(CatalogQuestion())
 _FRESH: Final = Query(CatalogQuestion(), fresh=True)
@@ -165,7 +166,7 @@ class Judging:
                 reading = blind[index] if len(blind) == len(readings) else conceded(text, "it could not be read again")
             if remade and reading.act.kind in USES_EARLIER:
                 why = "what it runs is made by an earlier statement of the same request; send them one by one"
-                reading = Reading(msgspec.structs.replace(reading.statement, complete=False, conceded=why), reading.act)
+                reading = Reading(reading.statement.conceding(why), reading.act)
             found.append(reading)
             renamed = renamed or reading.act.changes_names
             remade = remade or reading.act.kind in CHANGES_EARLIER
@@ -197,8 +198,7 @@ def _redefined(reading: Reading, names: set[str]) -> Reading:
     for effect in reading.statement.effects:
         if effect.verb not in DEFINING and (effect.object in names or not names.isdisjoint(effect.via)):
             why = f"{effect.object} was redefined in this transaction; commit first"
-            statement = msgspec.structs.replace(reading.statement, complete=False, conceded=why)
-            return Reading(statement, reading.act)
+            return Reading(reading.statement.conceding(why), reading.act)
     return reading
 
 
@@ -225,7 +225,7 @@ def with_parameters(statement: Statement, parameters: tuple[str | None, ...], re
     """Return a statement with its parameters known."""
     if not parameters and statement.parameters is not None:
         return statement
-    return msgspec.structs.replace(statement, parameters=parameters, parameters_read=read)
+    return statement.with_parameters(parameters, read)
 
 
 def shown(decision: Decision) -> tuple[Refusal, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.verdict import Refusal
@@ -104,4 +102,4 @@ def local_setting(reading: Reading) -> bytes:
 def unsure(reading: Reading) -> Reading:
     """Return a reading that concedes: what EXECUTE or FETCH means is not settled."""
     why = "what it runs may be changed by an earlier message of the same pipeline"
-    return Reading(replace(reading.statement, complete=False, conceded=why), reading.act)
+    return Reading(reading.statement.conceding(why), reading.act)

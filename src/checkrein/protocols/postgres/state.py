@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-import msgspec
-
 from checkrein.core.decision import Decision
 from checkrein.core.errors import ProtocolError
 from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
@@ -161,9 +159,7 @@ class State:
             text = name.decode(self.encoding, "replace")
             act = portal.prepared.reading.act
             if found.pop(text, None) is None and name and act.kind in ("select", "values") and not act.data_modifying:
-                found[text] = msgspec.structs.replace(
-                    portal.prepared.reading.statement, parameters=portal.parameters, parameters_read=portal.read
-                )
+                found[text] = portal.prepared.reading.statement.with_parameters(portal.parameters, portal.read)
         return found
 
     def expect(self, entry: Entry) -> Entry:

@@ -14,7 +14,7 @@ from checkrein.core import limits
 from checkrein.core.errors import Conceded
 from checkrein.core.statement import Output, Relation, Statement
 from checkrein.protocols.postgres import parser
-from checkrein.protocols.postgres.acts import Act, Reading, Surroundings
+from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.postgres.parser import SyntaxProblem
 from checkrein.protocols.postgres.reading import dispatch, finish
@@ -22,6 +22,7 @@ from checkrein.protocols.postgres.reading.kept import Kept
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.state import Node, Reader
 from checkrein.protocols.postgres.reading.words import changed_word
+from checkrein.protocols.postgres.surroundings import Surroundings
 from checkrein.protocols.sql.effects import merge_effects
 
 PROTOCOL: Final = "postgres"

@@ -9,8 +9,9 @@ import pytest
 
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Reading, Surroundings
+from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.catalog import Names
+from checkrein.protocols.postgres.surroundings import Surroundings
 from tests.support import catalogs
 from tests.support.postgres import PostgresServer
 

@@ -6,11 +6,11 @@ import pytest
 
 from checkrein.core import limits
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
 from checkrein.protocols.postgres.parser import SyntaxProblem
 from checkrein.protocols.postgres.reading import worker
+from checkrein.protocols.postgres.surroundings import Surroundings
 from tests.protocols.postgres.reading.shop import Shop, shop
 
 __all__ = ["shop"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogSnapshot
 from checkrein.protocols.postgres.reading import ddl, expressions, merge, nested, queries, roles, utility, writes
 from checkrein.protocols.postgres.reading.part import Part
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader
+from checkrein.protocols.postgres.surroundings import Surroundings
 
 _WRITES: Final = {"InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "merge"}
 _EXPRESSIONS: Final = expressions.table()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from checkrein.core import limits
 from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
@@ -101,5 +99,7 @@ def _renewed(reading: Reading, text: str, simple: bool) -> Reading:
     """Return a reading for another text of its shape: but for the text and what is known of parameters the same."""
     old = reading.statement
     if simple:
-        return Reading(replace(old, text=text, parameters=()), reading.act)
-    return reading if old.text == text else Reading(replace(old, text=text), reading.act)
+        made = old.with_parameters(())
+        made.text = text  # made just now: nobody else has it
+        return Reading(made, reading.act)
+    return reading if old.text == text else Reading(old.with_text(text), reading.act)

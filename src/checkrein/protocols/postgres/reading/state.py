@@ -15,11 +15,11 @@ from checkrein.core import limits
 from checkrein.core.errors import Conceded
 from checkrein.core.statement import Effect, Relation, Statement, Use
 from checkrein.protocols.postgres import parser
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot, Names
 from checkrein.protocols.postgres.reading.part import Node as Node
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Scope
+from checkrein.protocols.postgres.surroundings import Surroundings
 from checkrein.protocols.sql.effects import EffectLog
 from checkrein.protocols.sql.lineage import Column, Value
 

@@ -1,0 +1,25 @@
+"""What a statement is read under: the catalog, how names resolve, what was prepared and declared before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from checkrein.core.statement import Statement
+from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one statement is read under. `catalog` None: names concede.
+
+    `prepared` maps a prepared statement's name to its text (protocol-level and SQL-level share one namespace in
+    PostgreSQL); `cursors` an open cursor or named portal to its Statement as declared. `settings` holds the session's
+    known values of settings that reading depends on.
+    """
+
+    catalog: CatalogSnapshot | None
+    names: Names
+    prepared: Mapping[str, str] = {}
+    cursors: Mapping[str, Statement] = {}
+    housekeeping: str = "normal"
