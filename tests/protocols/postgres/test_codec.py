@@ -15,8 +15,9 @@ NAME = st.binary(max_size=8).map(lambda data: data.replace(b"\0", b""))
 @given(NAME, NAME)
 def test_own_messages_are_read_back(one: bytes, two: bytes) -> None:
     """Every message that the gateway makes is one that it would accept."""
-    assert codec.read_parse(codec.parse_message(one, two)[5:]) == codec.Parse(one, two, ())
-    assert codec.read_bind(codec.bind_message(one, two)[5:]) == codec.Bind(one, two, (), ())
+    parse, bind = codec.read_parse(codec.parse_message(one, two)[5:]), codec.read_bind(codec.bind_message(one, two)[5:])
+    assert (parse.name, parse.text, parse.types) == (one, two, ())
+    assert (bind.portal, bind.statement, bind.formats, bind.values) == (one, two, (), ())
     assert codec.read_named(codec.describe_message(b"P", one)[5:], "Describe") == (False, one)
     assert codec.read_execute(codec.execute_message(one)[5:]) == (one, 0)
 

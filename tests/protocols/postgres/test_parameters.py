@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checkrein.protocols.postgres.messages import Bind
+from checkrein.protocols.postgres.codec import Bind
 from checkrein.protocols.postgres.parameters import read_parameters
 
 

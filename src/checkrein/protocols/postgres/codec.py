@@ -11,7 +11,6 @@ from typing import Final
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame, int32_at
 from checkrein.core.side import Side
-from checkrein.protocols.postgres.messages import Bind, Parse
 
 SYNC: Final = frame(b"S", b"")
 FLUSH: Final = frame(b"H", b"")
@@ -23,6 +22,31 @@ FAILING_QUERY: Final = frame(b"Q", b")\0")
 NULL: Final = -1
 NAME_BYTES: Final = 63
 """What the server keeps of a statement's or portal's name (NAMEDATALEN - 1): names that differ behind are one."""
+
+
+class Parse:
+    """A Parse message: statement name, text as sent, type oids of the parameters (0: unspecified)."""
+
+    __slots__ = ("name", "text", "types")
+
+    def __init__(self, name: bytes, text: bytes, types: tuple[int, ...]) -> None:
+        self.name = name
+        self.text = text
+        self.types = types
+
+
+class Bind:
+    """A Bind: `values` are raw, None for NULL; `formats` has 0, 1 or as many entries as values (0 text, 1 binary)."""
+
+    __slots__ = ("formats", "portal", "statement", "values")
+
+    def __init__(
+        self, portal: bytes, statement: bytes, formats: tuple[int, ...], values: tuple[bytes | None, ...]
+    ) -> None:
+        self.portal = portal
+        self.statement = statement
+        self.formats = formats
+        self.values = values
 
 
 def malformed(what: str) -> ProtocolError:

@@ -14,10 +14,10 @@ from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.answering import Answers
+from checkrein.protocols.postgres.codec import Parse
 from checkrein.protocols.postgres.exchange import DESCRIBE, EXECUTE, LOCAL, PARSE, SYNC, Entry, Portal, Prepared
 from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging
-from checkrein.protocols.postgres.messages import Parse
 from checkrein.protocols.postgres.refusing import Refusing, unsure
 from checkrein.protocols.postgres.state import State
 

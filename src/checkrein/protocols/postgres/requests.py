@@ -14,6 +14,7 @@ from checkrein.core.steps import Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
+from checkrein.protocols.postgres.codec import Bind
 from checkrein.protocols.postgres.copying import plan_copy
 from checkrein.protocols.postgres.exchange import (
     BIND,
@@ -27,7 +28,6 @@ from checkrein.protocols.postgres.exchange import (
     Result,
 )
 from checkrein.protocols.postgres.judging import abandoned, with_parameters
-from checkrein.protocols.postgres.messages import Bind
 from checkrein.protocols.postgres.parameters import read_parameters
 from checkrein.protocols.postgres.preparing import Handled, Preparing
 from checkrein.protocols.postgres.refusing import answers_rows, let_go, local_setting, must_hold
