@@ -27,7 +27,7 @@ from checkrein.control.api.app import api
 from checkrein.control.api.ports import Control
 from checkrein.control.approvals import Approvals
 from checkrein.control.issuer.router import issuer_router
-from checkrein.core.limits import SHUTDOWN_SECONDS
+from checkrein.core.limits import SESSION_GRACE_SECONDS, SHUTDOWN_SECONDS
 from checkrein.core.spec import ProtocolSpec
 from checkrein.dataplane.listener import Listener, Sessions
 from checkrein.dataplane.tasks import Tasks
@@ -144,7 +144,15 @@ class Application:
             context,
         )
         masker = Masker(mask_key(data / "keys" / "mask.key"))
-        gateway = Gateway(config.targets, self.policies, masker, self._journals, self._approvals, self._links)
+        gateway = Gateway(
+            config.targets,
+            self.policies,
+            masker,
+            self._journals,
+            self._approvals,
+            self._links,
+            SESSION_GRACE_SECONDS,
+        )
         for one in config.listeners:
             listener = Listener(
                 self.specs[one.protocol],

@@ -160,6 +160,9 @@ TOKEN_KEYS_TRIED: Final = 8
 CLOCK_SKEW_SECONDS: Final = 60.0
 """How far the issuer's clock and ours may differ for exp, nbf and iat."""
 
+SESSION_GRACE_SECONDS: Final = 0.0
+"""How long a session outlives its token: not at all, so that withdrawing someone's tokens ends their sessions."""
+
 NAME_CHARACTERS: Final = 256
 """A subject, actor, group or issuer name; it stands in every event and in the target's own log."""
 
