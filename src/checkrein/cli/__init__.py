@@ -57,7 +57,7 @@ class Unreachable(click.ClickException):
 
 
 class NotBuilt(click.UsageError):
-    """A command of the contract that this version does not have: exit status 2, since 1 would read as a check's outcome."""
+    """A command of the contract that is not in this version. Status 2, since 1 would read as a check's outcome."""
 
     def __init__(self, name: str, ctx: click.Context) -> None:
         super().__init__(f"`checkrein {name}` is not built yet: it is not in this version", ctx)

@@ -215,6 +215,13 @@ ISSUER_FAILURES: Final = 20
 ISSUER_FAILURE_SECONDS: Final = 60.0
 """See ISSUER_FAILURES."""
 
+ISSUER_LONG_SECRET: Final = 32
+"""Bytes of a client secret that is not guessed: 128 bits in hex. Such a one is taken while its client must wait, so
+that somebody at the same address who fails on purpose shuts nobody out."""
+
+ISSUER_VARIED_SECRET: Final = 10
+"""Different bytes in such a secret; 32 random hex digits have fewer once in a thousand times."""
+
 ISSUER_PEERS: Final = 10_000
 """Peers whose failures are counted at once; the oldest are forgotten first."""
 
