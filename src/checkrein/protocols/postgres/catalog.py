@@ -152,3 +152,21 @@ class Names(msgspec.Struct, frozen=True):
 
 class CatalogQuestion(msgspec.Struct, frozen=True):
     """The question to the side link whose answer is a CatalogSnapshot (the cached one when its version still holds)."""
+
+
+class Changer:
+    """Who changes a catalog: one session's own token, alive as long as the session is."""
+
+    __slots__ = ("__weakref__",)
+
+
+class CatalogChange(msgspec.Struct, frozen=True):
+    """Tells the side link of a change by `changer`, and asks for nothing else than that it is known.
+
+    Not `settled`: DDL goes to the target now; until it is settled, or its changer is gone, no session of the same
+    database relies on a catalog that it had before. `settled`: its transaction is over; the answer is the
+    CatalogSnapshot as it is now, and all sessions of that database ask anew.
+    """
+
+    changer: Changer
+    settled: bool = False
