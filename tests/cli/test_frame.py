@@ -39,9 +39,9 @@ def test_subcommands_to_come_are_refused_by_name(words: tuple[str, ...], behind:
     assert f"\n  {words[1]} " not in CliRunner().invoke(group, [words[0], "--help"]).output
 
 
-CONTRACT = """serve demo check schema policy.init policy.check policy.test policy.explain policy.replay policy.diff targets.ls
-targets.test sessions.ls sessions.show sessions.play sessions.tail sessions.kill sessions.export verify approvals.ls
-approvals.show approvals.approve approvals.deny approvals.watch login logout whoami token connect keys.create keys.ls
+CONTRACT = """serve demo check schema policy.init policy.check policy.test policy.explain policy.replay policy.diff
+targets.ls targets.test sessions.ls sessions.show sessions.play sessions.tail sessions.kill sessions.export verify
+approvals.ls approvals.show approvals.approve approvals.deny approvals.watch login logout whoami token connect keys.create keys.ls
 keys.revoke kubeconfig kube-token ssh-cert ssh-config connector.run version""".split()
 
 

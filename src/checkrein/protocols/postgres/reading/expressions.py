@@ -64,6 +64,7 @@ def case(reader: Reader, node: Node, scope: Scope) -> Value:
     reader.only("CaseExpr", node, _CASE)
     location = int(node.get("location", -1))
     argument = reader.used(node.get("arg"), scope, "CASE", location)
+    told = [argument]
     results: list[Value] = []
     for item in node.get("args", []):
         when = item.get("CaseWhen")
@@ -72,11 +73,15 @@ def case(reader: Reader, node: Node, scope: Scope) -> Value:
         reader.only("CaseWhen", when, _WHEN)
         condition = reader.used(when.get("expr"), scope, "CASE", location)
         _beside(reader, argument, condition)
+        told.append(condition)
         results.append(reader.expr(when.get("result"), scope))
     if "defresult" in node:
         results.append(reader.expr(node["defresult"], scope))
     for result in results:
         reader.log.use(result, "CASE", reader.at(location))
+    for value in told:
+        if value.calls:  # which result is given tells of it, and the results alone would say CASE as well
+            reader.log.use(value, "CASE condition", reader.at(location))
     return compute(results)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect, full_name
+from checkrein.protocols.postgres import housekeeping
 from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import joins, views
 from checkrein.protocols.postgres.reading.functions import read_row_source
@@ -127,6 +128,8 @@ def relation_values(reader: Reader, relation: CatalogRelation) -> list[tuple[str
         if inner is not None and number < len(inner):
             below = inner[number]
             value = Value(below.how, (*below.origins, own), value.witness, below.kind, below.calls, column.type_oid)
+        if housekeeping.holds_missing_values(relation, column.name):
+            value.calls = (f"{relation_name(relation)}.{column.name}",)
         value.typmod = column.typmod
         found.append((column.name, value))
     return found
