@@ -41,8 +41,8 @@ def test_subcommands_to_come_are_refused_by_name(words: tuple[str, ...], behind:
 
 CONTRACT = """serve demo check schema policy.init policy.check policy.test policy.explain policy.replay policy.diff
 targets.ls targets.test sessions.ls sessions.show sessions.play sessions.tail sessions.kill sessions.export verify
-approvals.ls approvals.show approvals.approve approvals.deny approvals.watch login logout whoami token connect keys.create keys.ls
-keys.revoke kubeconfig kube-token ssh-cert ssh-config connector.run version""".split()
+approvals.ls approvals.show approvals.approve approvals.deny approvals.watch login logout whoami token connect
+keys.create keys.ls keys.revoke kubeconfig kube-token ssh-cert ssh-config connector.run version""".split()
 
 
 @pytest.mark.parametrize("path", CONTRACT)
