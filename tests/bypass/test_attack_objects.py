@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from tests.bypass.attack import SYNC, World, bind, execute, parse, query, run
 from tests.bypass.leak import Leaks, leaked
+from tests.support.postgres import Database
 
 
 def test_altering_with_cascade_drops_nothing_unseen(world: World) -> None:
@@ -18,6 +20,34 @@ def test_altering_with_cascade_drops_nothing_unseen(world: World) -> None:
         "ALTER TABLE IF EXISTS open_items ADD COLUMN more int, DROP name CASCADE",
         "DROP TABLE open_other CASCADE",
     )
+
+
+def test_a_sequence_is_not_bound_to_another_table(world: World) -> None:
+    """OWNED BY alters the table that it names: its column and the sequence go together from then on."""
+    world.must_refuse(
+        "ALTER SEQUENCE open_numbers OWNED BY secret_keys.id",
+        "ALTER SEQUENCE public.open_numbers INCREMENT 2 OWNED BY public.secret_keys.n",
+        'ALTER SEQUENCE open_numbers OWNED BY "secret_Mixed"."Id"',
+        "CREATE SEQUENCE open_more OWNED BY vault.items.id",
+        "ALTER SEQUENCE open_numbers OWNED BY secret_keys.nothing",
+    )
+
+
+def test_what_the_server_makes_of_owned_by(database: Database) -> None:
+    """On the real server: who owns a sequence takes it along, NONE frees it even quoted, the name is a column's."""
+
+    def left(how: str) -> bool:
+        database.run("CREATE TABLE owner (id int, other int); CREATE SEQUENCE s; CREATE TABLE own (id int)")
+        database.run(f"ALTER SEQUENCE s OWNED BY {how}; ALTER TABLE owner DROP COLUMN id")
+        there = database.rows("SELECT to_regclass('s') IS NOT NULL") == [(True,)]
+        database.run("DROP TABLE owner, own; DROP SEQUENCE IF EXISTS s")
+        return there
+
+    assert not left("owner.id") and not left("public.owner.id") and not left(f"{database.name}.public.owner.id")
+    assert left("owner.other") and left("own.id") and left("NONE") and left('"none"')
+    for wrong, error in (("owner", psycopg.errors.SyntaxError), ("owner.gone", psycopg.errors.UndefinedColumn)):
+        with pytest.raises(error):
+            database.run(f"CREATE TABLE owner (id int); CREATE SEQUENCE s OWNED BY {wrong}")
 
 
 VIEW = b"SELECT a FROM public.shifting WHERE id = 1"

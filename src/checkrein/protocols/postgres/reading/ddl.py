@@ -93,6 +93,7 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
+    definitions.owning(reader, node)
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
     if any(
