@@ -74,7 +74,7 @@ def find_type(reader: Reader, node: Node) -> CatalogType:
     if node.get("pct_type"):
         reader.concede("%TYPE is not read")
     names = strings_of(node.get("names"))
-    found = _type_named(reader, names)
+    found = type_named(reader, names)
     if found is None:
         reader.concede(f'type "{".".join(names)}" is not in the catalog')
     if node.get("arrayBounds"):
@@ -82,7 +82,7 @@ def find_type(reader: Reader, node: Node) -> CatalogType:
     return found
 
 
-def _type_named(reader: Reader, names: list[str]) -> CatalogType | None:
+def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
     """Return the type of that (qualified or not) name."""
     catalog = reader.catalog
     if len(names) >= 2:
