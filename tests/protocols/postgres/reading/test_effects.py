@@ -26,6 +26,17 @@ EFFECTS = [
         {"delete public.orders", "insert public.orders(id)", "select public.orders(id)", "select public.customers(id)"},
     ),
     (
+        "merge into orders o using customers c on o.id = c.id when not matched then insert (id) values (id)",
+        {"insert public.orders(id)", "select public.orders(id)", "select public.customers(id)"},
+    ),
+    (
+        "merge into orders o using customers c on o.id = c.id when not matched and region > 1 then insert "
+        "values (id, id, ssn)",
+        {"insert public.orders(id,customer_id,status,amount,note,big)", "select public.orders(id)",
+         "select public.customers(id,region,ssn)"},
+    ),
+    ("select regtype(ssn) from customers", {"select public.customers(ssn)"}),
+    (
         "select ssn from v_cust",
         {"select public.v_cust(ssn)", "select public.customers(email,id,name,region,ssn)<public.v_cust"},
     ),
@@ -137,6 +148,7 @@ def test_lineage(shop: Shop, text: str, wanted: tuple[str, tuple[str, ...], str]
     ("text", "place"),
     [
         ("select id from customers where ssn = 'x'", "WHERE"),
+        ("select regtype(ssn) from customers", "cast"),
         ("select id from customers order by ssn", "ORDER BY"),
         ("select ssn from customers order by 1", "ORDER BY"),
         ("select ssn as s from customers order by s", "ORDER BY"),

@@ -52,6 +52,10 @@ select * from f(1)
 select * from unnest(array[1, 2]) with ordinality as u(a, b)
 select * from hascomp, unnest(arr) as u
 select * from json_each('{}')
+select * from unnest('a:1 b:2'::tsvector)
+select lexeme, u from unnest('a:1'::tsvector) u
+select regtype('int4'), regclass('orders'), pg_catalog.regproc('now'), int4range('[1,2)'), inet(host(inet '1.2.3.4'))
+select regclass(status), ssn_d(note) from orders
 select * from jsonb_to_record('{}') as x(a int, b text)
 select * from rows from (generate_series(1, 2), generate_series(1, 3)) as q(a, b)
 select (c).a, (c).b, arr[1], arr[1:2] from hascomp
