@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from checkrein.control.api import approvals, health, sessions, targets
+from checkrein.control.api import approvals, health, reload, sessions, targets
 from checkrein.control.api.callers import caller
 from checkrein.control.api.ports import Control
 from checkrein.core.identity import Principal
@@ -41,7 +41,7 @@ def api(control: Control, *more: APIRouter) -> FastAPI:
     app = FastAPI(title="Checkrein control API", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.control = control
     app.add_middleware(Bounded)
-    for router in (health.router, sessions.router, approvals.router, targets.router, *more):
+    for router in (health.router, sessions.router, approvals.router, targets.router, reload.router, *more):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
 
