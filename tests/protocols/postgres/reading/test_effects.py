@@ -134,6 +134,14 @@ def test_constants_are_kept_with_the_columns_they_stand_beside(shop: Shop) -> No
         ("with recursive r as (select ssn from customers union all select ssn from r) select ssn from r",
          ("bare", ("public.customers.ssn",), "other")),
         ("select ssn from m_cust", ("bare", ("public.customers.ssn", "public.m_cust.ssn"), "other")),
+        ("with recursive s(n) as (select ssn from customers union all select n from s) search depth first by n set o "
+         "select o from s", ("computed", ("public.customers.ssn",), "other")),
+        ("with recursive s(n) as (select ssn from customers union all select n from s) cycle n set c using p "
+         "select p from s", ("computed", ("public.customers.ssn",), "other")),
+        ("with recursive s(n) as (select ssn from customers union all select n from s) cycle n set c using p "
+         "select c from s", ("computed", ("public.customers.ssn",), "boolean")),
+        ("with recursive a as (select * from b), b as (select ssn from customers) select * from a",
+         ("bare", ("public.customers.ssn",), "other")),
         ("select uemail from v_cust",
          ("computed", ("public.customers.email", "public.v_cust.uemail"), "other")),
     ],
@@ -149,6 +157,20 @@ def test_lineage(shop: Shop, text: str, wanted: tuple[str, tuple[str, ...], str]
     [
         ("select id from customers where ssn = 'x'", "WHERE"),
         ("select regtype(ssn) from customers", "cast"),
+        (
+            "with recursive s(n) as (select ssn from customers union all select n from s) cycle n set c using p "
+            "select c from s",
+            "CYCLE",
+        ),
+        (
+            "with recursive s(n) as (select ssn from customers union all select n from s) search depth first by n "
+            "set o select 1 from s order by o",
+            "ORDER BY",
+        ),
+        (
+            "with recursive b as (select 1 from a where ssn = 'x'), a as (select ssn from customers) select * from b",
+            "WHERE",
+        ),
         ("select id from customers order by ssn", "ORDER BY"),
         ("select ssn from customers order by 1", "ORDER BY"),
         ("select ssn as s from customers order by s", "ORDER BY"),
