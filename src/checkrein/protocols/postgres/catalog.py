@@ -90,7 +90,8 @@ class CatalogOperator(msgspec.Struct, frozen=True, gc=False):
 class CatalogType(msgspec.Struct, frozen=True, gc=False):
     """One type (pg_type): `kind` is typtype (b, c, d, e, p, r, m).
 
-    `element` is set for arrays, `base` for domains, `relation` for composites.
+    `element` is set for arrays, `base` for domains, `relation` for composites; `fields` are the columns of those that
+    are no relation's row type.
     """
 
     oid: int
@@ -102,6 +103,7 @@ class CatalogType(msgspec.Struct, frozen=True, gc=False):
     base: int = 0
     relation: int = 0
     extension: str = ""
+    fields: tuple[CatalogColumn, ...] = ()
 
 
 class CatalogCast(msgspec.Struct, frozen=True, gc=False):

@@ -62,8 +62,21 @@ select * from unnest(array[1, 2]) with ordinality as u(a, b)
 select * from hascomp, unnest(arr) as u
 select * from json_each('{}')
 select * from unnest('a:1 b:2'::tsvector)
+select * from unnest('{}'::comp[])
+select u.b, u.a, q from unnest('{}'::comp[]) u, unnest(array[row(1, 'x')::comp]) as q(m, n)
+select * from unnest('{}'::comp[], array[1]) as u(a, b, c)
+select * from unnest('{}'::customers[]) u where u.id = 1
+select x.b from coalesce(null::comp, row(1, 'x')::comp) as x
+select * from coalesce(null::comp, row(1, 'x')::comp) as x(p, q)
+select * from jsonb_populate_record(null::comp, '{}'), jsonb_populate_recordset(null::customers, '[]') c(i)
+select (jsonb_populate_record(null::comp, '{}')).b, (coalesce(c, null)).* from hascomp
+select (c).*, (h.c).* from hascomp h
+select (q.x).* from (select c as x from hascomp) q
+select (made(1)).*, m.*, m from made(2) m
+select * from made(1) as m(p, q)
+select one, o.x from onefield() one, onefield() as o(x)
 with recursive a as (select id, ssn from b), b as (select id, ssn from customers) select * from a
-with recursive a as (table b union all select id, ssn from a where false), b as (table c), c as (table customers) table a
+with recursive a as (table b union all table a), b as (select id from c), c as (table customers) table a
 select lexeme, u from unnest('a:1'::tsvector) u
 select regtype('int4'), regclass('orders'), pg_catalog.regproc('now'), int4range('[1,2)'), inet(host(inet '1.2.3.4'))
 select regclass(status), ssn_d(note) from orders

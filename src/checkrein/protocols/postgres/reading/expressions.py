@@ -6,9 +6,10 @@ from checkrein.core.statement import Origin
 from checkrein.protocols.postgres.reading import casts, columns, json_expressions, operators
 from checkrein.protocols.postgres.reading.functions import read_call, read_grouping
 from checkrein.protocols.postgres.reading.literals import token_end
+from checkrein.protocols.postgres.reading.names import array_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Handler, Node, Reader
-from checkrein.protocols.sql.lineage import BOOLEAN, Value, alternatives, compute, safely
+from checkrein.protocols.sql.lineage import BOOLEAN, Value, compute, safely
 
 _VALUE_TYPES = {"ival": 23, "fval": 1700, "boolval": 16, "sval": 0, "bsval": 1560}
 _CASE = frozenset({"arg", "args", "defresult", "location"})
@@ -97,7 +98,8 @@ def coalesce(reader: Reader, node: Node, scope: Scope) -> Value:
     """COALESCE: one of its arguments, cannot fail."""
     reader.only("CoalesceExpr", node, frozenset({"args", "location"}))
     values = reader.exprs(node.get("args"), scope)
-    return safely(values, alternatives(values).type)
+    typed = {value.type for value in values if value.type or not value.constant}
+    return safely(values, typed.pop() if len(typed) == 1 else 0)
 
 
 def extremes(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -121,6 +123,9 @@ def array(reader: Reader, node: Node, scope: Scope) -> Value:
     values = reader.exprs(node.get("elements"), scope)
     made = used_up(reader, values, "array", int(node.get("location", -1)))
     made.constant = all(value.constant for value in values)
+    element = reader.catalog.types.get(values[0].type) if values else None
+    if element is not None and element.relation:  # unnest gives its fields as columns
+        made.type = array_of(reader, element).oid
     return made
 
 

@@ -8,7 +8,7 @@ from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogFunction
 from checkrein.protocols.postgres.reading import columns, consequences, sorting
-from checkrein.protocols.postgres.reading.names import type_named
+from checkrein.protocols.postgres.reading.names import fields_of, type_named
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.postgres.reading.targets import column_name
@@ -44,7 +44,7 @@ class Called:
         self.user = user
         self.value = value
         self.array = array
-        self.given = given  # the type of a lone argument, 0 when not known
+        self.given = given  # the type of the first argument, 0 when not known
 
 
 def read_call(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -112,7 +112,7 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     for value in arguments:
         if value.origins:
             reader.log.use(value, "function", reader.at(location))
-    given = arguments[0].type if len(arguments) == 1 else 0
+    given = arguments[0].type if arguments else 0
     return Called(name, overloads, False, compute(arguments, facts.result, result), array, given)
 
 
@@ -193,10 +193,12 @@ def read_row_source(reader: Reader, node: Node, scope: Scope) -> tuple[str, list
     if inner is None:
         name = column_name(node)
         value = reader.expr(node, scope)
-        return name, [name], value, True
+        fields = fields_of(reader, value.type)
+        return name, fields or [name], value, fields is None
     called = call(reader, inner, scope)
     outputs = _outputs(reader, called, len(inner.get("args", [])))
     scalar = outputs is not None and len(outputs) == 1 and not called.overloads[0].outputs
+    scalar = scalar and fields_of(reader, _row_type(reader, called)) is None
     return called.name, outputs, called.value, scalar
 
 
@@ -222,15 +224,26 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
         return list(first.outputs)
     if called.name == "unnest" and given > 1:
         return ["unnest"] * given
+    composite = _row_type(reader, called)
     if called.name.endswith(("_populate_record", "_populate_recordset")):
-        return None
+        return fields_of(reader, composite)
     if any(function.returns == _RECORD for function in overloads):
         return None
-    found = reader.catalog.types.get(first.returns)
+    found = reader.catalog.types.get(composite)
     if found is not None and found.relation:
-        relation = reader.catalog.relations_by_oid.get(found.relation)
-        return None if relation is None else [column.name for column in relation.columns]
+        return fields_of(reader, composite)
     return [called.name]
+
+
+def _row_type(reader: Reader, called: Called) -> int:
+    """Return the type of a row that a function in FROM gives: its result, or what its first argument makes of it."""
+    first = called.overloads[0]
+    if called.name == "unnest" and called.array:
+        found = reader.catalog.types.get(called.given)
+        return 0 if found is None else found.element
+    if first.returns in _POLYMORPHIC and called.name.endswith(("_populate_record", "_populate_recordset")):
+        return called.given
+    return first.returns
 
 
 def read_grouping(reader: Reader, node: Node, scope: Scope) -> Value:

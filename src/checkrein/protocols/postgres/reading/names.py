@@ -78,7 +78,7 @@ def find_type(reader: Reader, node: Node) -> CatalogType:
     if found is None:
         reader.concede(f'type "{".".join(names)}" is not in the catalog')
     if node.get("arrayBounds"):
-        return _array_of(reader, found)
+        return array_of(reader, found)
     return found
 
 
@@ -99,7 +99,19 @@ def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
     return None
 
 
-def _array_of(reader: Reader, element: CatalogType) -> CatalogType:
+def fields_of(reader: Reader, oid: int) -> list[str] | None:
+    """Return the names of a composite type's fields, also through domains; None when it is none, or not known."""
+    found = reader.catalog.types.get(oid)
+    while found is not None and found.base:
+        found = reader.catalog.types.get(found.base)
+    if found is None or not found.relation:
+        return None
+    relation = reader.catalog.relations_by_oid.get(found.relation)
+    columns = found.fields if relation is None else relation.columns
+    return [column.name for column in columns] or None
+
+
+def array_of(reader: Reader, element: CatalogType) -> CatalogType:
     """Return the array type over a type."""
     found = reader.catalog.types_by_name.get((element.schema, "_" + element.name))
     if found is not None and found.element == element.oid:
