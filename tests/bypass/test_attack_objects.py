@@ -50,6 +50,32 @@ def test_what_the_server_makes_of_owned_by(database: Database) -> None:
             database.run(f"CREATE TABLE owner (id int); CREATE SEQUENCE s OWNED BY {wrong}")
 
 
+@pytest.mark.parametrize("path", [b"public, pg_temp", b"public,pg_catalog, pg_temp", b"vault, public, pg_temp"])
+def test_a_temporary_table_behind_what_it_hides(world: World, path: bytes) -> None:
+    """Where the search path names pg_temp last, a table of the same name comes before the session's temporary one."""
+    with world.raw() as raw, world.unchanged():
+        assert raw.ask(query(b"CREATE TABLE pg_temp.secret_keys (id int PRIMARY KEY, key text)")) == "C ZI"
+        assert raw.ask(query(b"SELECT key FROM secret_keys WHERE id = 1")) == "T C ZI"
+        assert raw.ask(query(b"SET search_path = " + path)).startswith("C Z")
+        for text in (
+            b"SELECT pg_catalog.count(*) FROM secret_keys WHERE key IS NOT NULL",
+            b"SELECT key FROM secret_keys",
+            b"SELECT 1 AS one FROM open_items WHERE EXISTS (SELECT FROM secret_keys WHERE key > 'a')",
+            b"DELETE FROM secret_keys WHERE id = 1",
+            b"UPDATE secret_keys SET key = 'x' WHERE id = 1",
+            b"INSERT INTO secret_keys (id, key) VALUES (77, 'x')",
+            b"COPY secret_keys TO STDOUT",
+            b"EXPLAIN SELECT key FROM secret_keys",
+        ):
+            assert raw.ask(query(text)).startswith("E42501"), text
+            assert raw.ask(run(text) + SYNC).startswith("E42501"), text
+        assert raw.ask(query(b"SELECT key FROM pg_temp.secret_keys")) == "T C ZI"
+        raw.ask(query(b"SET search_path = pg_temp, public"))
+        assert raw.ask(query(b"SELECT key FROM secret_keys")) == "T C ZI"
+        raw.ask(query(b"SET search_path = public"))
+        assert raw.ask(query(b"SELECT key FROM secret_keys")) == "T C ZI"
+
+
 VIEW = b"SELECT a FROM public.shifting WHERE id = 1"
 SHIFT = b"CREATE OR REPLACE VIEW public.shifting AS SELECT id, ssn AS a FROM people"
 

@@ -139,7 +139,8 @@ class CatalogSnapshot(msgspec.Struct, frozen=True):
 class Names(msgspec.Struct, frozen=True):
     """How this session resolves unqualified names at this moment.
 
-    `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit); `temporary` the relations
+    `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit), the session's temporary
+    schema by the name `pg_temp` and where it stands among the others; `temporary` the relations
     of the session's own temporary schema, in front unless the path says otherwise; `uncommitted` relations that this
     session created, replaced or dropped in its open transaction (None as value: dropped).
     `known` is False when they could not be learnt: unqualified names then concede.

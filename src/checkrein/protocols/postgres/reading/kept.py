@@ -10,7 +10,8 @@ from checkrein.protocols.sql.shape import shape_of
 
 Readings = tuple[Reading, ...]
 Key = tuple[int, str]
-Space = tuple[str, str, tuple[str, ...], bool]
+Own = tuple[tuple[object, object], ...]
+Space = tuple[str, str, tuple[str, ...], bool, Own, Own]
 
 
 class Kept:
@@ -60,7 +61,10 @@ class Kept:
         if around.names is self.names and around.catalog is self.catalog:
             return self.space
         names, catalog = around.names, around.catalog
-        key = (catalog.version if catalog is not None else "", names.version, names.search_path, names.known)
+        version = catalog.version if catalog is not None else ""
+        # A version of names is one session's own count: what a session has to itself is told apart by what it is.
+        temporary, uncommitted = tuple(names.temporary.items()), tuple(names.uncommitted.items())
+        key = (version, names.version, names.search_path, names.known, temporary, uncommitted)
         number = self.spaces.get(key)
         if number is None:
             if len(self.spaces) >= limits.READING_SPACES:

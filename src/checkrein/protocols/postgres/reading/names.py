@@ -89,6 +89,8 @@ def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
         return catalog.types_by_name.get((names[-2], names[-1]))
     if not reader.names.known and ("pg_catalog", names[0]) not in catalog.types_by_name:
         reader.concede("what unqualified names mean is not known at this point")
+    if names[0] in reader.names.temporary:
+        reader.concede("a temporary relation has the name of a type")
     path = reader.names.search_path
     if "pg_catalog" not in path:
         path = ("pg_catalog", *path)
