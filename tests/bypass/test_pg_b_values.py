@@ -100,6 +100,8 @@ def test_pg_b16_functions_that_read(leaks: Leaks) -> None:
         "SELECT query_to_xml('SELECT ssn FROM people', true, true, '')",
         "SELECT table_to_xml('people', true, true, ''), schema_to_xml('public', true, true, '')",
         "SELECT database_to_xml(true, true, '')",
+        "SELECT r.s FROM people p, coalesce(ROW(p.id, p.ssn)) AS r (i int, s text)",
+        "SELECT s FROM people p, coalesce(ROW(p.ssn), NULL) AS r (s text)",
         "SELECT ts_stat('SELECT to_tsvector(ssn) FROM people')",
         "SELECT * FROM crosstab('SELECT id, name, ssn FROM people') AS x (a int, b text)",
         "SELECT pg_read_file('/etc/passwd')",

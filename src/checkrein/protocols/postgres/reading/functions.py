@@ -7,6 +7,7 @@ from typing import Final
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogFunction
+from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
 from checkrein.protocols.postgres.reading import columns, consequences, sorting
 from checkrein.protocols.postgres.reading.names import fields_of, type_named
 from checkrein.protocols.postgres.reading.scope import Scope
@@ -230,8 +231,8 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
     if any(function.returns == _RECORD for function in overloads):
         return None
     found = reader.catalog.types.get(composite)
-    if found is not None and found.relation:
-        return fields_of(reader, composite)
+    if (found is not None and found.relation) or (found is None and composite >= FIRST_USER_OID):
+        return fields_of(reader, composite)  # a type that the catalog does not have may be composite
     return [called.name]
 
 
