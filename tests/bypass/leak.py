@@ -91,6 +91,11 @@ INSERT INTO wide SELECT n, repeat('x', n * 9), '{SSN}', repeat('y', n * 5) FROM 
 CREATE VIEW moving_a AS SELECT name AS a FROM people;
 CREATE TABLE moving_b (a text);
 CREATE VIEW moving_c AS SELECT ssn AS a FROM people;
+CREATE TABLE added (id int);
+INSERT INTO added VALUES (1);
+ALTER TABLE added ADD COLUMN ssn text DEFAULT '{SSN}';
+ALTER TABLE added ALTER COLUMN ssn DROP DEFAULT;
+CREATE VIEW missing AS SELECT attmissingval::text AS was FROM pg_catalog.pg_attribute WHERE atthasmissing;
 ANALYZE;
 """
 

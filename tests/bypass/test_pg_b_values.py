@@ -29,6 +29,48 @@ def test_pg_b13_statistics(leaks: Leaks) -> None:
     )
 
 
+def test_pg_b13_values_of_added_columns(leaks: Leaks) -> None:
+    """The system catalog keeps the value that older rows have in an added column: it is shown redacted, as pg_dump
+    reads it, and used for nothing else; what tools read of columns and defaults is shown as it is."""
+    with leaks.database.connect() as direct:
+        assert "531-77-8264" in str(direct.execute("SELECT was FROM missing").fetchall())
+    leaks.must_answer(
+        "SELECT attname, attmissingval FROM pg_attribute WHERE atthasmissing",
+        "SELECT * FROM pg_attribute WHERE attrelid = 'added'::regclass",
+        "SELECT CASE WHEN a.atthasmissing AND NOT a.attisdropped THEN a.attmissingval ELSE null END AS attmissingval "
+        "FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'added'::regclass",
+        "SELECT attmissingval::text FROM pg_attribute WHERE atthasmissing",
+        "SELECT was FROM missing",
+        "SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid "
+        "AND adnum = attnum",
+        "SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 'scratch'",
+    )
+    leaks.must_not_show(
+        "COPY pg_catalog.pg_attribute (attrelid, attmissingval) TO STDOUT",
+        "COPY pg_catalog.pg_attribute (attrelid, attmissingval) TO STDOUT (FORMAT binary)",
+        "COPY (SELECT attmissingval FROM pg_attribute) TO STDOUT",
+        "SELECT a FROM pg_attribute a WHERE atthasmissing",
+        "SELECT attmissingval FROM pg_attribute UNION ALL SELECT attmissingval FROM pg_attribute",
+        "WITH w AS (SELECT attmissingval AS v FROM pg_attribute WHERE atthasmissing) SELECT v FROM w",
+        "SELECT (SELECT attmissingval FROM pg_attribute WHERE atthasmissing LIMIT 1)",
+        "SELECT v.attmissingval FROM (SELECT * FROM pg_attribute) v WHERE v.atthasmissing",
+    )
+    leaks.must_refuse(
+        "SELECT array_to_string(attmissingval, ',') FROM pg_attribute",
+        "SELECT attmissingval::text::text[] FROM pg_attribute",
+        "SELECT (attmissingval::text::text[])[1] FROM pg_attribute",
+        "SELECT row_to_json(a) FROM pg_attribute a",
+        "SELECT attname FROM pg_attribute WHERE attmissingval::text LIKE '{x%'",
+        "SELECT attname FROM pg_attribute WHERE CASE attmissingval WHEN '{x}' THEN true END",
+        "SELECT attname FROM pg_attribute ORDER BY attmissingval",
+        "SELECT DISTINCT attmissingval FROM pg_attribute",
+        "SELECT max(attmissingval) FROM pg_attribute",
+        "SELECT 1 FROM missing WHERE was::text LIKE '{x%'",
+        "INSERT INTO scratch (what) SELECT attmissingval::text FROM pg_attribute",
+        "CREATE TABLE stolen AS SELECT attmissingval::text FROM pg_attribute",
+    )
+
+
 def test_pg_b16_functions_that_read(leaks: Leaks) -> None:
     """What a function answers that nobody vouches for is hidden, since it may be the column."""
     leaks.must_not_show(
@@ -58,6 +100,8 @@ def test_pg_b16_functions_that_read(leaks: Leaks) -> None:
         "SELECT query_to_xml('SELECT ssn FROM people', true, true, '')",
         "SELECT table_to_xml('people', true, true, ''), schema_to_xml('public', true, true, '')",
         "SELECT database_to_xml(true, true, '')",
+        "SELECT r.s FROM people p, coalesce(ROW(p.id, p.ssn)) AS r (i int, s text)",
+        "SELECT s FROM people p, coalesce(ROW(p.ssn), NULL) AS r (s text)",
         "SELECT ts_stat('SELECT to_tsvector(ssn) FROM people')",
         "SELECT * FROM crosstab('SELECT id, name, ssn FROM people') AS x (a int, b text)",
         "SELECT pg_read_file('/etc/passwd')",

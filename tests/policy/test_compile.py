@@ -118,6 +118,32 @@ def test_shadowed_rules(first, second, dead):
         assert [p.split(" error: ")[1] for p in problems] == [f"r2 has the same selectors as r1: {dead} never decides"]
 
 
+ASKED = "ask: {verbs: [select]}, approvers: {groups: [%s]}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dead"),
+    [
+        (ASKED % "oncall", ASKED % "security", ""),
+        (ASKED % "oncall", ASKED % "oncall, security", ""),
+        (ASKED % "oncall, security", ASKED % "security, oncall", "r2"),
+        (ASKED % "oncall", (ASKED % "oncall").replace("select]", "select], when: statement.bounded"), "r2"),
+        ((ASKED % "oncall").replace("select]", "select], when: statement.bounded"), ASKED % "oncall", ""),
+        (ASKED % "oncall", (ASKED % "security").replace("select]", "select], when: statement.bounded"), ""),
+        (ASKED % "oncall", "allow: {verbs: [select]}", "r2"),
+        (ASKED % "oncall", "deny: {verbs: [select]}", "r1"),
+        ("deny: {verbs: [select]}", ASKED % "oncall", "r2"),
+    ],
+)
+def test_several_may_ask_for_the_same(first, second, dead):
+    """Two asks with the same selectors both decide when they ask different people; one that adds nobody does not."""
+    problems = told(rules(first, second))
+    if dead:
+        assert [p.split(" error: ")[1] for p in problems] == [f"r2 has the same selectors as r1: {dead} never decides"]
+    else:
+        assert problems == []
+
+
 def test_names_are_unique():
     """Two policies of one name, and two rules of one name in a policy, are refused."""
     assert (

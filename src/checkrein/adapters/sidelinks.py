@@ -3,6 +3,9 @@
 A link is opened when first needed, closed when idle for a minute, and thrown away when anything goes wrong. The
 protocol's own question (its catalog) is kept and asked again in the background while sessions use it, so that it is
 never older than `CATALOG_SECONDS` without a statement having to wait for it.
+
+What one session changes through the gateway, every session of the same database sees at once, whatever target and
+profile it came by: see `Changes`.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import asyncio
 import contextlib
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from checkrein.core.errors import CheckreinError, ProtocolError, Unavailable
 from checkrein.core.identity import Secret
@@ -81,15 +85,61 @@ class _Wire:
         self._writer.close()
 
 
+class Change(Protocol):
+    """A question by which a session says that it changes the catalog, or that its change is settled."""
+
+    @property
+    def changer(self) -> object:
+        """A token of the session: weakly held, so that one that ends unsettled ends its change."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the change is over, for good or bad; else it goes to the target now."""
+
+
+class Changes:
+    """What is known of one database's changes: when the last one was settled, and who has one under way.
+
+    A change under way may be committed at any moment without the gateway being told first, so until it is settled no
+    catalog is used that was asked for before.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._settled_at = 0.0
+
+    def since(self, now: float) -> float:
+        """Return the moment (monotonic seconds) after which a catalog must have been asked for to be used now."""
+        return now if self._under_way else max(self._settled_at, now - CATALOG_SECONDS)
+
+    def begin(self, changer: object) -> None:
+        """A change goes to the target."""
+        if changer not in self._under_way:
+            self._under_way.add(changer)
+            weakref.finalize(changer, self.renew).atexit = False
+
+    def settle(self, changer: object) -> None:
+        """A change is over, for good or bad."""
+        self._under_way.discard(changer)
+        self.renew()
+
+    def renew(self) -> None:
+        """What was asked for before now is not used any more."""
+        self._settled_at = time.monotonic()
+
+
 class _Pool:
     """The links of one target and profile, and the last catalog."""
 
-    def __init__(self, target: Target, profile: Profile, spec: ProtocolSpec, passwords: Passwords, tls: Tls) -> None:
+    def __init__(
+        self, target: Target, profile: Profile, spec: ProtocolSpec, passwords: Passwords, tls: Tls, changes: Changes
+    ) -> None:
         self.target = target
         self.profile = profile
         self._spec = spec
         self._passwords = passwords
         self._tls = tls
+        self.changes = changes
         self._idle: list[_Wire] = []
         self._slots = asyncio.Semaphore(LINKS_PER_PROFILE)
         self._asking = asyncio.Lock()
@@ -102,7 +152,7 @@ class _Pool:
         """Return the catalog when it is young enough, else None."""
         now = time.monotonic()
         self.used_at = now
-        return self.catalog if now - self.asked_at < CATALOG_SECONDS else None
+        return self.catalog if self.asked_at > self.changes.since(now) else None
 
     async def catalog_now(self, since: float) -> Any:
         """Return a catalog asked for after `since` (monotonic seconds); concurrent askers share one question."""
@@ -188,6 +238,7 @@ class SideLinks:
         self._passwords = passwords
         self._tls = tls
         self._pools: dict[tuple[str, str], _Pool] = {}
+        self._changes: dict[tuple[str, str, int, str], Changes] = {}
 
     def _pool(self, target: Target, profile: Profile) -> _Pool:
         key = (target.name, profile.name)
@@ -195,8 +246,13 @@ class SideLinks:
         if pool is None or pool.target != target:
             if pool is not None:
                 pool.close_idle(float("inf"))
-            pool = self._pools[key] = _Pool(target, profile, self._specs[target.protocol], self._passwords, self._tls)
+            spec, changes = self._specs[target.protocol], self._changes_of(target)
+            pool = self._pools[key] = _Pool(target, profile, spec, self._passwords, self._tls, changes)
         return pool
+
+    def _changes_of(self, target: Target) -> Changes:
+        """Return what is shared by every target and profile that reaches the same database."""
+        return self._changes.setdefault((target.protocol, target.host, target.port, target.database), Changes())
 
     def cached(self, target: Target, profile: str) -> Any:
         """Return a catalog that is young enough, else None."""
@@ -204,12 +260,23 @@ class SideLinks:
         return None if pool is None or pool.target is not target else pool.fresh()
 
     async def query(self, target: Target, profile: Profile, step: Query) -> Any | Unavailable:
-        """Serve a Query step. A fresh one waits for an answer that was asked for after now."""
+        """Serve a Query step. A fresh one waits for an answer that was asked for after now, and others do then too."""
         pool = self._pool(target, profile)
+        if hasattr(step.question, "changer"):
+            return await self._changed(pool, step.question)
         if step.question != self._specs[target.protocol].catalog_question:
             return await pool.ask(step.question, None)
-        now = time.monotonic()
-        return await pool.catalog_now(now if step.fresh else now - CATALOG_SECONDS)
+        if step.fresh:
+            pool.changes.renew()
+        return await pool.catalog_now(pool.changes.since(time.monotonic()))
+
+    async def _changed(self, pool: _Pool, change: Change) -> Any | Unavailable:
+        """Take note of a change; answer None, or the catalog of now when it is settled."""
+        if not change.settled:
+            pool.changes.begin(change.changer)
+            return None
+        pool.changes.settle(change.changer)
+        return await pool.catalog_now(time.monotonic())
 
     def renew(self, target: Target, profile: Profile) -> None:
         """Let go of kept links, so that the next question logs in anew."""

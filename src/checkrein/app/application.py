@@ -19,6 +19,7 @@ from checkrein.app import authority, trust
 from checkrein.app.metrics import OPEN_SESSIONS
 from checkrein.app.policies import PolicySet
 from checkrein.app.readiness import Ready
+from checkrein.app.reloading import Reloading
 from checkrein.app.services import Services, password_of
 from checkrein.app.targets import Targets
 from checkrein.app.web import Web, bind
@@ -27,7 +28,7 @@ from checkrein.control.api.app import api
 from checkrein.control.api.ports import Control
 from checkrein.control.approvals import Approvals
 from checkrein.control.issuer.router import issuer_router
-from checkrein.core.limits import SHUTDOWN_SECONDS
+from checkrein.core.limits import SESSION_GRACE_SECONDS, SHUTDOWN_SECONDS
 from checkrein.core.spec import ProtocolSpec
 from checkrein.dataplane.listener import Listener, Sessions
 from checkrein.dataplane.tasks import Tasks
@@ -81,11 +82,14 @@ class Application:
         self.policies = PolicySet(
             Path(config.policies), data / "policies", self.specs, tuple(config.targets.values()), KNOWN
         )
+        ports = {name: spec.default_port for name, spec in self.specs.items()}
+        self.reloading = Reloading(config, self.policies, ports)
         self._links = SideLinks(self.specs, password_of, Tls(target_context, end_point_binding))
         self._approvals = self._wire_approvals(data)
         await self._listen(data)
         self._serve_api(data, control, issuer_router(embedded[0]) if embedded else None)
         self._tasks.spawn(self.policies.watch())
+        self._tasks.spawn(self.reloading.watch())
         self._tasks.spawn(self._links.run())
         self._tasks.spawn(self._verifier.warm())
 
@@ -144,7 +148,15 @@ class Application:
             context,
         )
         masker = Masker(mask_key(data / "keys" / "mask.key"))
-        gateway = Gateway(config.targets, self.policies, masker, self._journals, self._approvals, self._links)
+        gateway = Gateway(
+            config.targets,
+            self.policies,
+            masker,
+            self._journals,
+            self._approvals,
+            self._links,
+            SESSION_GRACE_SECONDS,
+        )
         for one in config.listeners:
             listener = Listener(
                 self.specs[one.protocol],
@@ -164,7 +176,13 @@ class Application:
         identities = trust.Identities(self._verifier)
         ready = Ready(self.policies, self._verifier, self._journals, targets)
         self.control = Control(
-            identities, self._recordings, self._approvals, targets, ready, self.config.local_approver
+            identities,
+            self._recordings,
+            self._approvals,
+            targets,
+            ready,
+            self.config.local_approver,
+            self.reloading,
         )
         app = api(self.control, *([issuer] if issuer is not None else []))
         self._web = Web(data, control)

@@ -7,4 +7,3 @@ from prometheus_client import Counter, Gauge
 OPEN_SESSIONS = Gauge("checkrein_open_sessions", "Sessions that are open")
 REFUSED_LOGINS = Counter("checkrein_refused_logins_total", "Logins refused, by the check that failed", ["check"])
 SESSION_ERRORS = Counter("checkrein_session_errors_total", "Sessions that an error ended, by its class", ["error"])
-STATEMENTS = Counter("checkrein_statements_total", "Statements decided, by outcome", ["outcome"])

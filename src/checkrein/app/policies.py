@@ -42,10 +42,11 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
 
 
 def read_files(folder: Path) -> list[tuple[str, str]]:
-    """Return (path, text) of the YAML files under a folder. Raises ConfigurationError."""
+    """Return (path, text) of the YAML files under a folder, hidden ones left out. Raises ConfigurationError."""
     if not folder.is_dir():
         raise ConfigurationError((Problem(str(folder), 0, 0, "is not a directory of policies"),))
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".yaml", ".yml") and path.is_file()]
+    paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if len(paths) > POLICY_FILES:
         raise ConfigurationError((Problem(str(folder), 0, 0, f"holds more than {POLICY_FILES} files"),))
     try:

@@ -56,6 +56,25 @@ class Unreachable(click.ClickException):
     exit_code = UNREACHABLE
 
 
+class NotBuilt(click.UsageError):
+    """A command of the contract that is not in this version. Status 2, since 1 would read as a check's outcome."""
+
+    def __init__(self, name: str, ctx: click.Context) -> None:
+        super().__init__(f"`checkrein {name}` is not built yet: it is not in this version", ctx)
+
+
+class Group(click.Group):
+    """A group that refuses by name the commands of the contract that are not built, whatever stands behind them."""
+
+    later: tuple[str, ...] = ()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command. Raises NotBuilt."""
+        if cmd_name in self.later:
+            raise NotBuilt(f"{self.name} {cmd_name}", ctx)
+        return super().get_command(ctx, cmd_name)
+
+
 class _Lazy(click.Group):
     """A group whose commands are imported when they are called, so that starting is quick."""
 
@@ -66,7 +85,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; refuse by name those of the contract that are not built."""
         if cmd_name in _NOT_BUILT:
-            raise click.UsageError(f"`checkrein {cmd_name}` is not built yet", ctx)
+            raise NotBuilt(cmd_name, ctx)
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"checkrein.cli.{cmd_name}")

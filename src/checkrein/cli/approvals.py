@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -15,6 +16,10 @@ WATCH_SECONDS = 1.0
 WAIT_SECONDS = 0.2
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_always = click.option("--json", is_flag=True, expose_value=False, help="The output is JSON with or without it.")
+
+
 @click.group("approvals")
 def command() -> None:
     """List and answer what waits for a person."""
@@ -23,7 +28,7 @@ def command() -> None:
 @command.command("ls")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only this state.")
 @click.option("--wait", type=float, default=0.0, help="Wait up to so many seconds until there is one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json
 def ls(state: str | None, wait: float, as_json: bool) -> None:
     """List approvals, newest first."""
     client = connect()
@@ -40,7 +45,7 @@ def ls(state: str | None, wait: float, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json
 def show(id: str, as_json: bool) -> None:
     """Show one approval: exactly what would run, with invisible characters made visible."""
     row = connect().get(f"/api/v1/approvals/{id}")
@@ -55,6 +60,7 @@ def show(id: str, as_json: bool) -> None:
 @command.command("approve")
 @click.argument("id")
 @click.option("--note", default="", help="Words for the record.")
+@_always
 def approve(id: str, note: str) -> None:
     """Say yes to a question."""
     print_json(connect().post(f"/api/v1/approvals/{id}/approve", {"note": note}))
@@ -63,20 +69,25 @@ def approve(id: str, note: str) -> None:
 @command.command("deny")
 @click.argument("id")
 @click.option("--reason", default="", help="Why; the agent is told.")
+@_always
 def deny(id: str, reason: str) -> None:
     """Say no to a question."""
     print_json(connect().post(f"/api/v1/approvals/{id}/deny", {"note": reason}))
 
 
 @command.command("watch")
-def watch() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print each question as a line of JSON.")
+def watch(as_json: bool) -> None:
     """Print questions as they come, until interrupted."""
     client = connect()
     seen: set[str] = set()
     while True:
         rows = [row for row in client.get("/api/v1/approvals", state="pending") if row["id"] not in seen]
         seen.update(row["id"] for row in rows)
-        if rows:
+        if as_json:
+            for row in reversed(rows):
+                click.echo(json.dumps(row))
+        elif rows:
             _print(rows)
         time.sleep(WATCH_SECONDS)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from checkrein.cli import Refused
+from checkrein.cli import Group, Refused
 from checkrein.cli.output import print_json, printable
 from checkrein.core.errors import CheckreinError, ConfigurationError, Problem
 from checkrein.core.limits import DOCUMENT_BYTES
@@ -115,9 +115,12 @@ _config = click.option("--config", "config_file", type=click.Path(dir_okay=False
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group("policy", cls=Group)
 def command() -> None:
     """Write, check, test and explain policies."""
+
+
+command.later = ("replay", "diff")
 
 
 @command.command()
@@ -167,7 +170,7 @@ def _show_problems(problems: tuple[Problem, ...], as_json: bool, known: list[str
 def run_tests(directory: str, config_file: str | None, live: bool, mutate: bool, as_json: bool) -> None:
     """Run the *.test.yaml files of DIRECTORY and print which rules they reach; exit 1 when a case fails."""
     if mutate:
-        raise click.UsageError("`--mutate` is not built yet")
+        raise click.UsageError("`--mutate` is not built yet: it is not in this version")
     place = read_place(config_file, directory)
     files = read_files(directory)
     compiled = compile_files(files, place)
@@ -281,17 +284,3 @@ def init(target: str, profile: str, output: str | None, config_file: str | None)
             file.write(text)
     except OSError as error:
         raise CheckreinError(f"{output} cannot be written: {error.strerror}") from None
-
-
-@command.command(context_settings={"ignore_unknown_options": True}, hidden=True)
-@click.argument("arguments", nargs=-1)
-def replay(arguments: tuple[str, ...]) -> None:
-    """Refused by name: its machinery is not built yet."""
-    raise click.UsageError("`checkrein policy replay` is not built yet")
-
-
-@command.command(context_settings={"ignore_unknown_options": True}, hidden=True)
-@click.argument("arguments", nargs=-1)
-def diff(arguments: tuple[str, ...]) -> None:
-    """Refused by name: its machinery is not built yet."""
-    raise click.UsageError("`checkrein policy diff` is not built yet")

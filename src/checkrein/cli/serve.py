@@ -20,7 +20,7 @@ GC_THRESHOLDS = (50_000, 20, 50)
 @click.command()
 @click.option("--config", "file", type=click.Path(), default=None, help="Configuration file [checkrein.yaml].")
 def command(file: str | None) -> None:
-    """Run the gateway in the foreground: logs go to stderr as JSON lines, SIGTERM ends it, SIGHUP reloads policies."""
+    """Run the gateway in the foreground: logs go to stderr as JSON lines, SIGTERM ends it, SIGHUP reloads."""
     from checkrein.cli.client import config_file
     from checkrein.cli.version import version
     from checkrein.config.load import read_config
@@ -89,7 +89,7 @@ async def serve(config: object, specs: object, version: str) -> None:
     gc.collect()
     gc.freeze()  # what start made lives as long as the process
     gc.set_threshold(*GC_THRESHOLDS)
-    loop.add_signal_handler(signal.SIGHUP, application.policies.reload)
+    loop.add_signal_handler(signal.SIGHUP, application.reloading.reload)
     log = structlog.get_logger("checkrein")
     log.info(
         "serving",

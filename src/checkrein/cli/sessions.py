@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from checkrein.cli import Refused
+from checkrein.cli import Group, Refused
 from checkrein.cli.client import connect
 from checkrein.cli.output import print_json, print_table, printable, when
 
@@ -16,9 +16,12 @@ _PATH = "/api/v1/sessions"
 _COLUMNS = ("id", "principal", "target", "opened", "closed", "state", "statements", "refused", "asked", "masked")
 
 
-@click.group("sessions")
+@click.group("sessions", cls=Group)
 def command() -> None:
     """List, show, follow, export and kill sessions."""
+
+
+command.later = ("play",)
 
 
 @command.command("ls")
@@ -80,7 +83,8 @@ def tail(id: str, as_json: bool) -> None:
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The zip to write."
 )
-def export(ids: tuple[str, ...], output: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def export(ids: tuple[str, ...], output: Path, as_json: bool) -> None:
     """Write an evidence bundle: journals, keys, verifier and an index."""
     content = connect().fetch(f"{_PATH}/export", {"ids": list(ids)})
     try:
@@ -89,7 +93,10 @@ def export(ids: tuple[str, ...], output: Path) -> None:
         raise Refused(f"{output} cannot be written: {error.strerror}") from None
     with os.fdopen(fd, "wb") as file:
         file.write(content)
-    click.echo(f"{output}: {len(content)} bytes; check it with: checkrein verify {output}")
+    if as_json:
+        print_json({"file": str(output), "bytes": len(content), "sessions": list(ids)})
+    else:
+        click.echo(f"{output}: {len(content)} bytes; check it with: checkrein verify {output}")
 
 
 @command.command("kill")

@@ -160,6 +160,9 @@ TOKEN_KEYS_TRIED: Final = 8
 CLOCK_SKEW_SECONDS: Final = 60.0
 """How far the issuer's clock and ours may differ for exp, nbf and iat."""
 
+SESSION_GRACE_SECONDS: Final = 0.0
+"""How long a session outlives its token: not at all, so that withdrawing someone's tokens ends their sessions."""
+
 NAME_CHARACTERS: Final = 256
 """A subject, actor, group or issuer name; it stands in every event and in the target's own log."""
 
@@ -211,6 +214,13 @@ ISSUER_FAILURES: Final = 20
 
 ISSUER_FAILURE_SECONDS: Final = 60.0
 """See ISSUER_FAILURES."""
+
+ISSUER_LONG_SECRET: Final = 32
+"""Bytes of a client secret that is not guessed: 128 bits in hex. Such a one is taken while its client must wait, so
+that somebody at the same address who fails on purpose shuts nobody out."""
+
+ISSUER_VARIED_SECRET: Final = 10
+"""Different bytes in such a secret; 32 random hex digits have fewer once in a thousand times."""
 
 ISSUER_PEERS: Final = 10_000
 """Peers whose failures are counted at once; the oldest are forgotten first."""

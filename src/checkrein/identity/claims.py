@@ -72,12 +72,17 @@ def check_times(claims: dict[str, Any], now: float) -> LoginRefused | None:
         if name in claims and not _is_time(claims[name]):
             return LoginRefused(f"the token's {name} {shown(claims[name])} is not a time", "token")
     if now >= claims["exp"] + CLOCK_SKEW_SECONDS:
-        return LoginRefused(f"the token expired at {_when(claims['exp'])}; get a new one", "expired")
+        return expired(claims["exp"])
     if now + CLOCK_SKEW_SECONDS < claims.get("nbf", now):
         return LoginRefused(f"the token is not valid before {_when(claims['nbf'])}", "not_before")
     if now + CLOCK_SKEW_SECONDS < claims.get("iat", now):
         return LoginRefused(f"the token was issued in the future, at {_when(claims['iat'])}", "issued_at")
     return None
+
+
+def expired(at: float) -> LoginRefused:
+    """Return the refusal of a token that ended at `at` (epoch seconds)."""
+    return LoginRefused(f"the token expired at {_when(at)}; get a new one", "expired")
 
 
 def _is_time(value: object) -> bool:

@@ -204,9 +204,19 @@ def _check_shadows(models: tuple[RuleModel, ...], report: Report) -> None:
         seen[selectors].append(model)
 
 
+def _asks_others(earlier: RuleModel, later: RuleModel) -> bool:
+    """Whether the later of two asks adds something: every asking rule's approvers are needed."""
+    first, second = earlier.approvers, later.approvers
+    if first is None or second is None:
+        return first is not second
+    return (frozenset(first.groups), first.count) != (frozenset(second.groups), second.count)
+
+
 def _dead(earlier: RuleModel, later: RuleModel) -> str:
     """Return which of two rules with the same selectors never decides, else an empty string."""
     first, second = _STRICT[earlier.kind], _STRICT[later.kind]
+    if earlier.kind == later.kind == ASK and _asks_others(earlier, later):
+        return ""
     if earlier.selector.when is None and first <= second:
         return f"{later.name} never decides"
     if later.selector.when is None and second < first:

@@ -143,6 +143,27 @@ def test_guessing_is_slowed_and_recovers(desk: Desk) -> None:
     assert desk.token().status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("secret", "status"),
+    [
+        ("9f86d081884c7d659a2feaa0c55ad015", 200),
+        ("n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=", 200),
+        ("9f86d081884c7d659a2feaa0c55ad01", 429),
+        ("the-the-the-the-the-the-the-the-the", 429),
+    ],
+)
+def test_a_neighbour_shuts_nobody_out(desk: Desk, secret: str, status: int) -> None:
+    """Who fails on purpose, for a client and at its address, does not lock out that client when its secret is random;
+    wrong secrets stay slowed, and a short or monotonous secret stays protected from guessing."""
+    desk.secrets["a"] = secret
+    for _ in range(ISSUER_FAILURES):
+        assert desk.token(secret="guess").status_code == 401
+    for _ in range(3):
+        assert desk.token(secret="guess").status_code == 429
+        assert desk.token(secret=secret).status_code == status
+    assert desk.token("nobody", "guess").status_code == 401
+
+
 def test_a_rotated_secret_counts_at_once(desk: Desk) -> None:
     """The reference is resolved at each request."""
     desk.secrets["a"] = "new"

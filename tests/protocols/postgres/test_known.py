@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkrein.protocols.postgres import doors, known, known_groups
+from checkrein.protocols.postgres import doors, known, known_groups, parser
 from checkrein.protocols.postgres.catalog import CatalogFunction, CatalogSnapshot
+from checkrein.protocols.postgres.catalog_of import catalog_of
 from tests.support.catalogs import load_of
 from tests.support.postgres import Database
 
@@ -31,6 +32,16 @@ def test_every_catalog_function_is_classified(snapshot: CatalogSnapshot) -> None
         and not uncallable & {*function.arguments, function.returns}
     }
     assert unknown == set()
+
+
+def test_the_grammar_is_the_one_that_words_are_compared_with() -> None:
+    """The library says itself whose grammar it has, and the shipped keywords and synthetic catalog are of that."""
+    assert parser.grammar_major() == parser.GRAMMAR_MAJOR == 18
+    assert catalog_of({}).server_version // 10_000 == parser.GRAMMAR_MAJOR
+    assert known.changed_words(180_004) == known.changed_calls(180_004) == frozenset()
+    assert "system_user" in known.changed_words(150_018)
+    assert "json_value" in known.changed_calls(160_000) and "json_value" not in known.changed_calls(170_000)
+    assert isinstance(parser.parse_json("UPDATE t SET a = 1 RETURNING WITH (OLD AS o) o.a"), bytes), "18 has it"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from checkrein.control.api import approvals, health, sessions, targets
+from checkrein.control.api import approvals, health, reload, sessions, targets
+from checkrein.control.api.callers import caller
 from checkrein.control.api.ports import Control
+from checkrein.core.identity import Principal
 from checkrein.core.limits import API_REQUEST_BYTES
 
 
@@ -34,12 +38,18 @@ class Bounded:
 
 def api(control: Control, *more: APIRouter) -> FastAPI:
     """Return the application; `more` are further routers (the embedded issuer's)."""
-    app = FastAPI(title="Checkrein control API", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Checkrein control API", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.control = control
     app.add_middleware(Bounded)
-    for router in (health.router, sessions.router, approvals.router, targets.router, *more):
+    for router in (health.router, sessions.router, approvals.router, targets.router, reload.router, *more):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(person: Annotated[Principal, Depends(caller)]) -> dict[str, Any]:
+        """Describe the API to whoever is known."""
+        return app.openapi()
+
     return app
 
 

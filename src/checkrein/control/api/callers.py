@@ -30,6 +30,7 @@ MAY: Final[dict[str, frozenset[str]]] = {
     "approvals.answer": frozenset({"approver"}),
     "targets.ls": frozenset({"admin", "auditor", "viewer", "policy-author"}),
     "targets.test": frozenset({"admin"}),
+    "reload": frozenset({"admin", "policy-author"}),
     "targets.starter": frozenset({"admin", "policy-author"}),
 }
 """Which roles may do what. Whether an approver may answer a question is then up to the rule that asked."""

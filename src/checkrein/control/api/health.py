@@ -1,4 +1,7 @@
-"""Health, readiness and metrics."""
+"""Health, readiness and metrics: what probes on this machine read without a token.
+
+They stand on loopback and on the socket alone, like the rest, and name no principal, no statement and no secret.
+"""
 
 from __future__ import annotations
 

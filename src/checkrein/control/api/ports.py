@@ -76,6 +76,13 @@ class Readiness(Protocol):
         """Return what should be known: what only observes, names that concede."""
 
 
+class Reloads(Protocol):
+    """Reads policies and configuration again."""
+
+    def reload(self) -> dict[str, Any]:
+        """Return {policies, snapshot, problems, restart_needed}. Blocks while it reads and compiles."""
+
+
 class Control:
     """Everything the API serves."""
 
@@ -87,6 +94,7 @@ class Control:
         targets: TargetsPort,
         readiness: Readiness,
         local_approver: bool,
+        reloading: Reloads,
     ) -> None:
         self.identities = identities
         self.sessions = sessions
@@ -94,3 +102,4 @@ class Control:
         self.targets = targets
         self.readiness = readiness
         self.local_approver = local_approver
+        self.reloading = reloading

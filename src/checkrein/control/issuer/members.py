@@ -10,7 +10,13 @@ from collections.abc import Callable
 import msgspec
 
 from checkrein.core.identity import Secret
-from checkrein.core.limits import ISSUER_FAILURE_SECONDS, ISSUER_FAILURES, ISSUER_PEERS
+from checkrein.core.limits import (
+    ISSUER_FAILURE_SECONDS,
+    ISSUER_FAILURES,
+    ISSUER_LONG_SECRET,
+    ISSUER_PEERS,
+    ISSUER_VARIED_SECRET,
+)
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -40,6 +46,16 @@ class Members:
         known = self._resolve(member.secret).reveal() if member is not None else b"\0"
         same = hmac.compare_digest(hashlib.sha256(known).digest(), hashlib.sha256(secret).digest())
         return member if same and member is not None else None
+
+    def unguessable(self, id: str) -> bool:
+        """Say whether trying secrets for this member is hopeless. Raises Unavailable like `check`."""
+        member = self._members.get(id)
+        return member is not None and hopeless_to_guess(self._resolve(member.secret).reveal())
+
+
+def hopeless_to_guess(secret: bytes) -> bool:
+    """Say whether a secret is as long and as varied as 128 random bits in hex or base64 are; words are not."""
+    return len(secret) >= ISSUER_LONG_SECRET and len(set(secret)) >= ISSUER_VARIED_SECRET
 
 
 class Throttle:

@@ -103,10 +103,10 @@ class EmbeddedIssuer:
     def _authenticate(self, peer: str, id: str, secret: bytes, now: float) -> Member:
         client = id if id in self._members else ""
         wait = self._throttle.wait(peer, client, now)
-        if wait:
+        member = self._members.check(id, secret) if not wait or self._members.unguessable(id) else None
+        if member is None and wait:
             after = str(int(wait) + 1)
             raise TokenError(429, "slow_down", f"too many failures; wait {after} s", {"retry-after": after})
-        member = self._members.check(id, secret)
         if member is None:
             self._throttle.failed(peer, client, now)
             challenge = {"www-authenticate": 'Basic realm="checkrein", charset="UTF-8"'}

@@ -90,7 +90,8 @@ class CatalogOperator(msgspec.Struct, frozen=True, gc=False):
 class CatalogType(msgspec.Struct, frozen=True, gc=False):
     """One type (pg_type): `kind` is typtype (b, c, d, e, p, r, m).
 
-    `element` is set for arrays, `base` for domains, `relation` for composites.
+    `element` is set for arrays, `base` for domains, `relation` for composites; `fields` are the columns of those that
+    are no relation's row type.
     """
 
     oid: int
@@ -102,6 +103,7 @@ class CatalogType(msgspec.Struct, frozen=True, gc=False):
     base: int = 0
     relation: int = 0
     extension: str = ""
+    fields: tuple[CatalogColumn, ...] = ()
 
 
 class CatalogCast(msgspec.Struct, frozen=True, gc=False):
@@ -141,7 +143,8 @@ class CatalogSnapshot(msgspec.Struct, frozen=True):
 class Names(msgspec.Struct, frozen=True):
     """How this session resolves unqualified names at this moment.
 
-    `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit); `temporary` the relations
+    `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit), the session's temporary
+    schema by the name `pg_temp` and where it stands among the others; `temporary` the relations
     of the session's own temporary schema, in front unless the path says otherwise; `uncommitted` relations that this
     session created, replaced or dropped in its open transaction (None as value: dropped).
     `known` is False when they could not be learnt: unqualified names then concede.
@@ -156,3 +159,21 @@ class Names(msgspec.Struct, frozen=True):
 
 class CatalogQuestion(msgspec.Struct, frozen=True):
     """The question to the side link whose answer is a CatalogSnapshot (the cached one when its version still holds)."""
+
+
+class Changer:
+    """Who changes a catalog: one session's own token, alive as long as the session is."""
+
+    __slots__ = ("__weakref__",)
+
+
+class CatalogChange(msgspec.Struct, frozen=True):
+    """Tells the side link of a change by `changer`, and asks for nothing else than that it is known.
+
+    Not `settled`: DDL goes to the target now; until it is settled, or its changer is gone, no session of the same
+    database relies on a catalog that it had before. `settled`: its transaction is over; the answer is the
+    CatalogSnapshot as it is now, and all sessions of that database ask anew.
+    """
+
+    changer: Changer
+    settled: bool = False

@@ -19,7 +19,7 @@ import msgspec
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot, CatalogType
 from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID, QUERIES, Row, assemble, next_identity
 
-SERVER_VERSION: Final = 170000
+SERVER_VERSION: Final = 180000
 """server_version_num that a synthetic catalog claims: the one its system part was taken from."""
 
 _ALIASES: Final = {

@@ -179,6 +179,12 @@ QUERIES: Final[dict[str, str]] = {
         f" {_extension('pg_type', 'typowner')}"
         f" FROM pg_type o JOIN pg_namespace n ON n.oid = o.typnamespace WHERE {_OWN_SCHEMA}"
     ),
+    "composites": (
+        "SELECT o.oid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.atttypmod"
+        f" {_FROM_CLASS} JOIN pg_attribute a ON a.attrelid = o.oid"
+        f" WHERE o.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped AND {_OWN_SCHEMA}"
+        " ORDER BY a.attrelid, a.attnum"
+    ),
     "casts": (
         "SELECT o.castsource, o.casttarget,"
         " (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid"
@@ -205,7 +211,8 @@ def assemble(results: dict[str, list[Row]]) -> CatalogSnapshot:
             raise LimitExceeded(f"the catalog query {name} answers more than {CATALOG_ROWS} rows", "CATALOG_ROWS")
     server_version, database, user, superuser = results["session"][0]
     relations = _relations(results)
-    types = [_type(row) for row in results["types"]]
+    fields = _by_relation([(_int(row[0]), _column(row)) for row in results["composites"]])
+    types = [_type(row, fields) for row in results["types"]]
     return CatalogSnapshot(
         version=_text(results["version"][0][0]),
         server_version=_int(server_version),
@@ -274,7 +281,7 @@ def _operator(row: Row) -> CatalogOperator:
     )
 
 
-def _type(row: Row) -> CatalogType:
+def _type(row: Row, fields: dict[int, list[CatalogColumn]]) -> CatalogType:
     oid, schema, name, kind, category, element, base, relation, extension = row
     return CatalogType(
         oid=_int(oid),
@@ -286,6 +293,7 @@ def _type(row: Row) -> CatalogType:
         base=_int(base),
         relation=_int(relation),
         extension=extension or "",
+        fields=tuple(fields.get(_int(relation), ())),
     )
 
 

@@ -18,6 +18,11 @@ from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 
 
+MISSING_VALUES: Final = ("pg_attribute", "attmissingval")
+"""Holds what rows from before ADD COLUMN ... DEFAULT have in that column: a value of it. pg_dump reads it, so it may be
+selected as it is, redacted where columns are masked; any other use is behind a door."""
+
+
 class _Sensitive(msgspec.Struct, frozen=True):
     """Behind `door`: the named columns of a relation, or all of it."""
 
@@ -67,6 +72,11 @@ _EXTENSIONS: Final[dict[str, _Sensitive]] = {
 def is_system(relation: CatalogRelation) -> bool:
     """Say whether a relation is initdb's own; one that somebody put into pg_catalog later is not."""
     return relation.schema in SYSTEM_SCHEMAS and relation.oid < FIRST_USER_OID
+
+
+def holds_missing_values(relation: CatalogRelation, column: str) -> bool:
+    """Say whether a column of the system catalog holds values of users' columns (see MISSING_VALUES)."""
+    return column == MISSING_VALUES[1] and relation.name == MISSING_VALUES[0] and is_system(relation)
 
 
 def needs_no_rule(relation: CatalogRelation, columns: Iterable[str] | None) -> bool:

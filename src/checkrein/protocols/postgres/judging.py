@@ -14,15 +14,13 @@ from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Decide, Offload, Query, Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
-from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot, Names
+from checkrein.protocols.postgres.catalog import CatalogChange, CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.state import DEFINING, State
 from checkrein.protocols.postgres.surroundings import Surroundings
 
 _CATALOG: Final = Query(CatalogQuestion())
 _FRESH: Final = Query(CatalogQuestion(), fresh=True)
-_SETTLED: Final = Query(CatalogQuestion(), fresh=True)
-"""Asked once what this session redefined is settled; an object of its own, so that its answer is known by it."""
 WORKER = "checkrein.protocols.postgres.reading.worker:parse"
 USES_EARLIER = frozenset({"execute", "fetch", "move"})
 CHANGES_EARLIER = frozenset({"prepare", "deallocate", "declare", "close", "discard", "commit", "rollback"})
@@ -59,6 +57,7 @@ class Judging:
     def __init__(self, state: State, reader: Reader) -> None:
         self._state = state
         self._reader = reader
+        self._settled = Query(CatalogChange(state.changer, settled=True), fresh=True)
 
     # --- the catalog ---------------------------------------------------------------------------
 
@@ -66,13 +65,13 @@ class Judging:
         """Return the question for the target's catalog as it is now, to be yielded. `anew`: asked for now."""
         state = self._state
         if state.catalog_stale and state.status == 73 and not state.queue and not state.dirty:
-            return _SETTLED
+            return self._settled
         return _FRESH if anew else _CATALOG
 
     def took(self, found: Any, asked: Query) -> None:
         """Take its answer; the catalog is None where the side link cannot say."""
         state = self._state
-        if asked is _SETTLED:
+        if asked is self._settled:
             state.catalog_stale = False
             state.redefined.clear()
         state.catalog = found if isinstance(found, CatalogSnapshot) else None

@@ -26,9 +26,7 @@ from checkrein.protocols.postgres.known_groups import (
     SHUT,
     Group,
 )
-
-GRAMMAR_MAJOR: Final = 17
-"""Major version of the grammar that texts are parsed with."""
+from checkrein.protocols.postgres.parser import GRAMMAR_MAJOR
 
 BOOLEAN: Final = 16
 _TEXT: Final = 25

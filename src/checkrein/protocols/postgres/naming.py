@@ -8,10 +8,13 @@ Row = tuple[bytes | None, ...]
 
 
 def names_of(rows: list[Row], version: str) -> Names:
-    """Return Names from the rows of NAMES_QUERY; `known` is False when there are none."""
-    if not rows:
+    """Return Names from the rows of NAMES_QUERY.
+
+    `known` is False when there are none, and where another session's temporary schema is in the path.
+    """
+    path = tuple(part for part in _text(rows[0][0]).split("\x01") if part) if rows else ()
+    if not path or any(part.startswith("pg_temp_") for part in path):
         return Names(known=False, version=version)
-    path = tuple(part for part in _text(rows[0][0]).split("\x01") if part)
     columns: dict[tuple[int, str, str], list[CatalogColumn]] = {}
     for row in rows:
         if row[1] is None:

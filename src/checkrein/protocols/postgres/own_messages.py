@@ -34,7 +34,9 @@ TERMINATE: Final = "Terminate"
 UPKEEP: Final = frozenset({SYNC, FLUSH, CLOSE, DESCRIBE, TERMINATE})
 
 NAMES_QUERY: Final = (
-    b"SELECT pg_catalog.array_to_string(pg_catalog.current_schemas(true), pg_catalog.chr(1)), "
+    b"SELECT pg_catalog.array_to_string(pg_catalog.array_replace(pg_catalog.current_schemas(true), "
+    b"(SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid OPERATOR(pg_catalog.=) s.t), "
+    b"'pg_temp'::pg_catalog.name), pg_catalog.chr(1)), "
     b"c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, a.attname, a.attnum::pg_catalog.int4, "
     b"a.atttypid::pg_catalog.int8, a.attnotnull::pg_catalog.text, a.atttypmod::pg_catalog.int4 "
     b"FROM (SELECT pg_catalog.pg_my_temp_schema() AS t) AS s "
@@ -45,7 +47,10 @@ NAMES_QUERY: Final = (
     b"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped "
     b"ORDER BY c.oid, a.attnum"
 )
-"""The session's own search path and temporary relations; no operator or function of it can be captured by the path."""
+"""The session's own search path, with `pg_temp` for its temporary schema, and its temporary relations.
+
+No operator or function of it can be captured by the path.
+"""
 
 SHOW_QUERY: Final = b"SHOW search_path"
 PROBE_QUERY: Final = b"SELECT pg_catalog.pg_backend_pid()"

@@ -18,6 +18,9 @@ import msgspec
 
 from checkrein.core import limits
 
+GRAMMAR_MAJOR: Final = 18
+"""Major version of PostgreSQL whose grammar the library has; the shipped lists of keywords are compared with it."""
+
 DECODE_RECURSION: Final = 10_000
 """Depth at which msgspec's decoder gives up: six levels a token of a text that is parsed in process stay below it."""
 
@@ -99,3 +102,14 @@ def fits_in_process(text: str) -> bool:
     if len(text) > limits.STATEMENT_IN_PROCESS_BYTES:
         return False
     return len(_TOKEN.findall(text)) <= limits.STATEMENT_IN_PROCESS_TOKENS
+
+
+def grammar_major() -> int:
+    """Return the major version of the library's grammar, as it writes it into every tree."""
+    tree = parse_json("SELECT 1")
+    version = 0 if isinstance(tree, SyntaxProblem) else decode(tree).get("version", 0)
+    return int(version) // 10_000
+
+
+if grammar_major() != GRAMMAR_MAJOR:
+    raise ImportError(f"the bundled libpg_query reads as PostgreSQL {grammar_major()}, not as {GRAMMAR_MAJOR}")

@@ -1,8 +1,9 @@
 """What a client may set: which settings are free, which the gateway answers itself, which are refused.
 
-The free ones were taken from what psql, pg_dump, libpq, psycopg, asyncpg, pgjdbc, pgx, Npgsql, node-postgres,
-SQLAlchemy, Django, DBeaver and Metabase send. None of them alters how a text is read, who runs it, what is logged, or
-what the server loads. Everything that is not on the lists is refused.
+The free ones hold what clients send, and settings of their kind that the manual describes. What psql, pg_dump, pgbench,
+psycopg, asyncpg, pg8000, SQLAlchemy, Django and pgx set is captured on the wire by a test and held against these lists;
+for pgjdbc, Npgsql, node-postgres, DBeaver and Metabase they follow those projects' documentation. None of them alters
+how a text is read, who runs it, what is logged, or what the server loads. What is not on the lists is refused.
 
 Source: PostgreSQL manual, chapter "Server Configuration".
 """

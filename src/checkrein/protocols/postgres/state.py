@@ -11,8 +11,8 @@ from checkrein.core.limits import PIPELINE_STATEMENTS, PREPARED_STATEMENTS
 from checkrein.core.session import SessionContext
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
-from checkrein.core.steps import Answered, Send, Step, Steps
-from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+from checkrein.core.steps import Answered, Query, Send, Step, Steps
+from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
 
 Warrant = Decision | str
@@ -60,6 +60,8 @@ class State:
         self.catalog: CatalogSnapshot | None = None
         self.catalog_stale = False
         self.redefined: set[str] = set()
+        self.changer = Changer()
+        self.redefining = False
         self.encoding = "utf-8"
         self.housekeeping = "normal"
         self.paused: Any = None
@@ -108,9 +110,15 @@ class State:
 
     def drain(self) -> list[Step]:
         """Return what was gathered, to be yielded in this order: ends of answers, then one Send for every warrant for
-        the target, then one for the client."""
+        the target, then one for the client.
+
+        Before DDL leaves, every session of that database is made to look at the catalog anew until it is settled.
+        """
         steps: list[Step] = list(self.notes)
         self.notes.clear()
+        if self.redefining:
+            self.redefining = False
+            steps.append(Query(CatalogChange(self.changer), True))
         target = self._target
         if len(target) == 1:
             steps.append(Send(TARGET, target[0][0], target[0][1]))
@@ -138,6 +146,7 @@ class State:
     def redefines(self, statement: Statement) -> None:
         """DDL goes to the target: until the catalog is asked for anew, what it names may be something else."""
         self.catalog_stale = True
+        self.redefining = True
         self.redefined.update(effect.object for effect in statement.effects if effect.verb in DEFINING)
 
     def changed(self) -> None:

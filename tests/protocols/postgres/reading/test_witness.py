@@ -8,6 +8,15 @@ from tests.protocols.postgres.reading.shop import Shop, shop
 
 __all__ = ["shop"]
 
+WALK = "with recursive s(n, m) as (select id, ssn from customers union all select n + 1, m from s) "
+WALKS = """
+search depth first by n, m set o select *, o is null from s
+search breadth first by n set o select o, n from s order by o
+cycle n, m set c using p select c, p, s.* from s
+cycle n set c to 'Y' default 'N' using p select * from s where c = 'N'
+search depth first by n set o cycle n set c using p select * from s
+""".strip().split("\n")
+
 QUERIES = r"""
 select 1
 select * from customers
@@ -52,6 +61,26 @@ select * from f(1)
 select * from unnest(array[1, 2]) with ordinality as u(a, b)
 select * from hascomp, unnest(arr) as u
 select * from json_each('{}')
+select * from unnest('a:1 b:2'::tsvector)
+select * from unnest('{}'::comp[])
+select u.b, u.a, q from unnest('{}'::comp[]) u, unnest(array[row(1, 'x')::comp]) as q(m, n)
+select * from unnest('{}'::comp[], array[1]) as u(a, b, c)
+select * from unnest('{}'::customers[]) u where u.id = 1
+select x.b from coalesce(null::comp, row(1, 'x')::comp) as x
+select * from coalesce(null::comp, row(1, 'x')::comp) as x(p, q)
+select * from jsonb_populate_record(null::comp, '{}'), jsonb_populate_recordset(null::customers, '[]') c(i)
+select (jsonb_populate_record(null::comp, '{}')).b, (coalesce(c, null)).* from hascomp
+select (c).*, (h.c).* from hascomp h
+select (q.x).* from (select c as x from hascomp) q
+select (made(1)).*, m.*, m from made(2) m
+select * from made(1) as m(p, q)
+select * from customers c, coalesce(row(c.id, c.ssn)) as r(i int, s varchar)
+select one, o.x from onefield() one, onefield() as o(x)
+with recursive a as (select id, ssn from b), b as (select id, ssn from customers) select * from a
+with recursive a as (table b union all table a), b as (select id from c), c as (table customers) table a
+select lexeme, u from unnest('a:1'::tsvector) u
+select regtype('int4'), regclass('orders'), pg_catalog.regproc('now'), int4range('[1,2)'), inet(host(inet '1.2.3.4'))
+select regclass(status), ssn_d(note) from orders
 select * from jsonb_to_record('{}') as x(a int, b text)
 select * from rows from (generate_series(1, 2), generate_series(1, 3)) as q(a, b)
 select (c).a, (c).b, arr[1], arr[1:2] from hascomp
@@ -84,7 +113,7 @@ select a.id aa, b.id bb from customers a join customers b on a.id = b.id
 """.strip().split("\n")
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", [*QUERIES, *(WALK + walk for walk in WALKS)])
 def test_every_output_is_what_the_server_describes(shop: Shop, query: str) -> None:
     """Names, count and origins of all outputs agree with the server; nothing of these is conceded."""
     statement = shop.read(query)

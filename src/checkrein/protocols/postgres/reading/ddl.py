@@ -75,7 +75,7 @@ _KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnR
 def simple(reader: Reader, kind: str, node: Node) -> Part:
     """Any DDL of the list: one effect on the object it names, and what its expressions do."""
     verb, what, door = _SIMPLE[kind]
-    names = named_objects(reader, node)
+    names = named_objects(reader, node, verb == "create")
     scope = _columns_in_sight(reader, node)
     guard = ""
     if kind == "AlterTableStmt":
@@ -93,6 +93,7 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
+    definitions.owning(reader, node)
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
     if any(
@@ -146,11 +147,15 @@ def _ddl() -> Part:
     return part
 
 
-def named_objects(reader: Reader, node: Node) -> list[str]:
-    """Return the full names of the objects that a DDL statement names, wherever its kind keeps them."""
+def named_objects(reader: Reader, node: Node, makes: bool = False) -> list[str]:
+    """Return the full names of the objects that a DDL statement names, wherever its kind keeps them.
+
+    What it `makes` is in its schema or in the first of the path, whatever of that name comes before it in another.
+    """
     for field in ("relation", "view", "sequence", "table"):
         if isinstance(node.get(field), dict) and "relname" in node[field]:
-            return [_object_of(reader, node[field])]
+            made = makes and not any(key in node for key in _MADE_ON)
+            return [_made(reader, node[field]) if made else _object_of(reader, node[field])]
     if isinstance(node.get("base"), dict):
         return [_object_of(reader, node["base"].get("relation", {}))]
     names: list[str] = []
@@ -170,6 +175,19 @@ def named_objects(reader: Reader, node: Node) -> list[str]:
         if isinstance(node.get(field), str):
             return [full_name(node[field])]
     return []
+
+
+_MADE_ON: Final = ("trigname", "rulename", "policy_name", "idxname")
+"""What is made on a table that is there, and names it."""
+
+
+def _made(reader: Reader, node: Node) -> str:
+    """Return the full name of a relation that will be there; one that is there already is noted for policy."""
+    name = ranges.new_name(reader, node)
+    for found in reader.catalog.relations_by_oid.values():
+        if relation_name(found) == name:
+            reader.relations[found.oid] = found
+    return name
 
 
 def _part_of_table(reader: Reader, names: list[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from checkrein.core.statement import Effect
 from checkrein.protocols.postgres.reading import writes
-from checkrein.protocols.postgres.reading.names import find_relation
+from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 
@@ -31,6 +32,23 @@ def referring(reader: Reader, constraint: Node) -> None:
         return
     unique = {name for key in found.unique_keys for name in key}
     writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
+
+
+def owning(reader: Reader, node: Node) -> None:
+    """OWNED BY binds a sequence to a table's column, whose drop takes it along: the table is altered as well."""
+    for option in nodes(node, "DefElem"):
+        if option.get("defname") != "owned_by":
+            continue
+        names = strings_of(option.get("arg", {}).get("List", {}).get("items"))
+        if names == ["none"]:
+            continue
+        if len(names) < 2:
+            reader.concede("OWNED BY names no column of a table")
+        table = {"catalogname": names[-4] if len(names) > 3 else "", "schemaname": names[-3] if len(names) > 2 else ""}
+        found = relation_of(reader, {**table, "relname": names[-2]})
+        reader.relations[found.oid] = found
+        name, kind = relation_name(found), relation_kind(found)
+        reader.effect(Effect(verb="alter", object=name, kind=kind, columns=(names[-1],), oid=found.oid))
 
 
 def redefined(reader: Reader, node: Node) -> None:

@@ -6,9 +6,10 @@ from checkrein.core.statement import Origin
 from checkrein.protocols.postgres.reading import casts, columns, json_expressions, operators
 from checkrein.protocols.postgres.reading.functions import read_call, read_grouping
 from checkrein.protocols.postgres.reading.literals import token_end
+from checkrein.protocols.postgres.reading.names import array_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Handler, Node, Reader
-from checkrein.protocols.sql.lineage import BOOLEAN, Value, alternatives, compute, safely
+from checkrein.protocols.sql.lineage import BOOLEAN, Value, compute, safely
 
 _VALUE_TYPES = {"ival": 23, "fval": 1700, "boolval": 16, "sval": 0, "bsval": 1560}
 _CASE = frozenset({"arg", "args", "defresult", "location"})
@@ -64,6 +65,7 @@ def case(reader: Reader, node: Node, scope: Scope) -> Value:
     reader.only("CaseExpr", node, _CASE)
     location = int(node.get("location", -1))
     argument = reader.used(node.get("arg"), scope, "CASE", location)
+    told = [argument]
     results: list[Value] = []
     for item in node.get("args", []):
         when = item.get("CaseWhen")
@@ -72,11 +74,15 @@ def case(reader: Reader, node: Node, scope: Scope) -> Value:
         reader.only("CaseWhen", when, _WHEN)
         condition = reader.used(when.get("expr"), scope, "CASE", location)
         _beside(reader, argument, condition)
+        told.append(condition)
         results.append(reader.expr(when.get("result"), scope))
     if "defresult" in node:
         results.append(reader.expr(node["defresult"], scope))
     for result in results:
         reader.log.use(result, "CASE", reader.at(location))
+    for value in told:
+        if value.calls:  # which result is given tells of it, and the results alone would say CASE as well
+            reader.log.use(value, "CASE condition", reader.at(location))
     return compute(results)
 
 
@@ -92,7 +98,8 @@ def coalesce(reader: Reader, node: Node, scope: Scope) -> Value:
     """COALESCE: one of its arguments, cannot fail."""
     reader.only("CoalesceExpr", node, frozenset({"args", "location"}))
     values = reader.exprs(node.get("args"), scope)
-    return safely(values, alternatives(values).type)
+    typed = {value.type for value in values if value.type or not value.constant}
+    return safely(values, typed.pop() if len(typed) == 1 else 0)
 
 
 def extremes(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -116,6 +123,9 @@ def array(reader: Reader, node: Node, scope: Scope) -> Value:
     values = reader.exprs(node.get("elements"), scope)
     made = used_up(reader, values, "array", int(node.get("location", -1)))
     made.constant = all(value.constant for value in values)
+    element = reader.catalog.types.get(values[0].type) if values else None
+    if element is not None and element.relation:  # unnest gives its fields as columns
+        made.type = array_of(reader, element).oid
     return made
 
 

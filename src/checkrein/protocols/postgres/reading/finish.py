@@ -6,7 +6,7 @@ from typing import Final
 
 from checkrein.core import limits
 from checkrein.core.statement import Effect, Origin, Relation
-from checkrein.protocols.postgres import housekeeping
+from checkrein.protocols.postgres import doors, housekeeping
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot
 from checkrein.protocols.postgres.reading import views
 from checkrein.protocols.postgres.reading.names import relation_kind, relation_name
@@ -33,7 +33,7 @@ def read_effects(reader: Reader, reads: list[Read], via: tuple[str, ...] = ()) -
 def _select(reader: Reader, relation: CatalogRelation, read: Read, via: tuple[str, ...]) -> None:
     """Note one read, and that of its partitions and parents, covered by an allow of itself."""
     columns = tuple(sorted(read.columns))
-    door = housekeeping.door_of(relation, columns)
+    door = housekeeping.door_of(relation, columns) or _missing_values(reader, relation, columns)
     guard = door if door in GUARD_DOORS else ""
     reader.effect(
         Effect(
@@ -44,7 +44,7 @@ def _select(reader: Reader, relation: CatalogRelation, read: Read, via: tuple[st
             any_column=not columns,
             via=via,
             oid=relation.oid,
-            housekeeping=housekeeping.needs_no_rule(relation, columns),
+            housekeeping=not door and housekeeping.needs_no_rule(relation, columns),
             door="" if guard else door,
             guard=guard,
             position=read.position,
@@ -59,6 +59,16 @@ def _select(reader: Reader, relation: CatalogRelation, read: Read, via: tuple[st
                 any_column=not shared, via=(*via, relation_name(relation)), oid=other.oid,
             )
         )  # fmt: skip
+
+
+def _missing_values(reader: Reader, relation: CatalogRelation, columns: tuple[str, ...]) -> str:
+    """Return the door of values in the system catalog that are used otherwise than selected, as pg_dump does."""
+    for column in columns:
+        if housekeeping.holds_missing_values(relation, column):
+            for use in reader.log.uses:
+                if use.origin.column == column and use.origin.oid == relation.oid and use.place != "CASE":
+                    return doors.STATISTICS
+    return ""
 
 
 GUARD_DOORS: Final = frozenset(

@@ -7,7 +7,9 @@ from typing import Final
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogFunction
+from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
 from checkrein.protocols.postgres.reading import columns, consequences, sorting
+from checkrein.protocols.postgres.reading.names import fields_of, type_named
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.postgres.reading.targets import column_name
@@ -27,22 +29,48 @@ _POLYMORPHIC: Final = frozenset({2283, 3500, 2776, 5077, 5078})
 class Called:
     """One resolved call: its overloads, what it gives, and where its columns come from."""
 
-    __slots__ = ("array", "name", "overloads", "user", "value")
+    __slots__ = ("array", "given", "name", "overloads", "user", "value")
 
     def __init__(
-        self, name: str, overloads: list[CatalogFunction], user: bool, value: Value, array: bool = False
+        self,
+        name: str,
+        overloads: list[CatalogFunction],
+        user: bool,
+        value: Value,
+        array: bool = False,
+        given: int = 0,
     ) -> None:
         self.name = name
         self.overloads = overloads
         self.user = user
         self.value = value
         self.array = array
+        self.given = given  # the type of the first argument, 0 when not known
 
 
 def read_call(reader: Reader, node: Node, scope: Scope) -> Value:
     """Read a function call in an expression."""
     projected = _projection(reader, node, scope)
-    return projected if projected is not None else call(reader, node, scope).value
+    if projected is not None:
+        return projected
+    cast = _as_type(reader, node)
+    return reader.expr(cast, scope) if cast is not None else call(reader, node, scope).value
+
+
+def _as_type(reader: Reader, node: Node) -> Node | None:
+    """`regclass('orders')` is a cast where a type, but no function of one argument, has the name (func_get_detail)."""
+    names = strings_of(node.get("funcname"))
+    arguments = node.get("args", [])
+    if len(arguments) != 1 or len(names) > 2 or node.keys() - {"funcname", "args", "funcformat", "location"}:
+        return None
+    schema = names[0] if len(names) > 1 else ""
+    overloads = reader.catalog.functions.get(names[-1], ())
+    if any(_visible(reader, one, schema) and _takes(one, 1) for one in overloads):
+        return None
+    found = type_named(reader, names)
+    if found is None or found.relation:
+        return None
+    return {"TypeCast": {"arg": arguments[0], "typeName": {"names": node["funcname"]}}}
 
 
 def _projection(reader: Reader, node: Node, scope: Scope) -> Value | None:
@@ -85,7 +113,8 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     for value in arguments:
         if value.origins:
             reader.log.use(value, "function", reader.at(location))
-    return Called(name, overloads, False, compute(arguments, facts.result, result), array)
+    given = arguments[0].type if arguments else 0
+    return Called(name, overloads, False, compute(arguments, facts.result, result), array, given)
 
 
 def _clauses(reader: Reader, node: Node, scope: Scope) -> None:
@@ -165,10 +194,12 @@ def read_row_source(reader: Reader, node: Node, scope: Scope) -> tuple[str, list
     if inner is None:
         name = column_name(node)
         value = reader.expr(node, scope)
-        return name, [name], value, True
+        fields = fields_of(reader, value.type)
+        return name, fields or [name], value, fields is None
     called = call(reader, inner, scope)
     outputs = _outputs(reader, called, len(inner.get("args", [])))
     scalar = outputs is not None and len(outputs) == 1 and not called.overloads[0].outputs
+    scalar = scalar and fields_of(reader, _row_type(reader, called)) is None
     return called.name, outputs, called.value, scalar
 
 
@@ -183,6 +214,8 @@ def _is_array(reader: Reader, node: Node, value: Value) -> bool:
 def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
     """Return the column names of a function in FROM."""
     overloads = called.overloads
+    if called.name == "unnest" and called.given:
+        overloads = [function for function in overloads if function.arguments == (called.given,)] or overloads
     if called.name == "unnest" and called.array:
         overloads = [function for function in overloads if function.arguments == (_ANYARRAY,)]
     first = overloads[0]
@@ -192,15 +225,26 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
         return list(first.outputs)
     if called.name == "unnest" and given > 1:
         return ["unnest"] * given
+    composite = _row_type(reader, called)
     if called.name.endswith(("_populate_record", "_populate_recordset")):
-        return None
+        return fields_of(reader, composite)
     if any(function.returns == _RECORD for function in overloads):
         return None
-    found = reader.catalog.types.get(first.returns)
-    if found is not None and found.relation:
-        relation = reader.catalog.relations_by_oid.get(found.relation)
-        return None if relation is None else [column.name for column in relation.columns]
+    found = reader.catalog.types.get(composite)
+    if (found is not None and found.relation) or (found is None and composite >= FIRST_USER_OID):
+        return fields_of(reader, composite)  # a type that the catalog does not have may be composite
     return [called.name]
+
+
+def _row_type(reader: Reader, called: Called) -> int:
+    """Return the type of a row that a function in FROM gives: its result, or what its first argument makes of it."""
+    first = called.overloads[0]
+    if called.name == "unnest" and called.array:
+        found = reader.catalog.types.get(called.given)
+        return 0 if found is None else found.element
+    if first.returns in _POLYMORPHIC and called.name.endswith(("_populate_record", "_populate_recordset")):
+        return called.given
+    return first.returns
 
 
 def read_grouping(reader: Reader, node: Node, scope: Scope) -> Value:

@@ -8,7 +8,8 @@ from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.sql.shape import shape_of
 
 Readings = tuple[Reading, ...]
-Space = tuple[int, tuple[str, ...], bool]
+Own = tuple[tuple[object, object], ...]
+Space = tuple[int, tuple[str, ...], bool, Own, Own]
 
 
 class Kept:
@@ -60,16 +61,17 @@ class Kept:
             self.shapes[space, shape] = readings
 
     def _space(self, catalog: CatalogSnapshot | None, names: Names) -> int:
-        """Return the number of what names mean here: one for each catalog and search path.
+        """Return the number of what names mean here: one for each catalog, search path and relations of one's own.
 
-        Negative where that is not all that they depend on: a session's temporary and uncommitted relations are its own,
-        and another session's have the same schema's name after it.
+        Negative where there is no catalog. Temporary and uncommitted relations are told apart by what they are: another
+        session's have the same schema's name after it.
         """
         if names is self.names and catalog is self.catalog:
             return self.space
-        if catalog is None or not catalog.identity or names.temporary or names.uncommitted:
+        if catalog is None or not catalog.identity:
             return -1
-        key = (catalog.identity, names.search_path, names.known)
+        own = (tuple(names.temporary.items()), tuple(names.uncommitted.items()))
+        key = (catalog.identity, names.search_path, names.known, *own)
         number = self.spaces.get(key, -1)
         if number < 0:
             if len(self.spaces) >= limits.READING_SPACES:

@@ -30,9 +30,21 @@ def read_merge(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     for item in node.get("mergeWhenClauses", []):
         when = item.get("MergeWhenClause", {})
         reader.only("MergeWhenClause", when, _WHEN)
-        reader.used(when.get("condition"), scope, "MERGE WHEN")
-        _action(reader, when, scope, target, node["relation"])
+        sight = _sight(when, scope, source, own)
+        reader.used(when.get("condition"), sight, "MERGE WHEN")
+        _action(reader, when, sight, target, node["relation"])
     return writes.returning(reader, node, scope, target)
+
+
+def _sight(when: Node, scope: Scope, source: list[Item], own: Item) -> Scope:
+    """Return what an action sees: where one side has no row, only the other (parse_merge.c)."""
+    kind = when.get("matchKind")
+    if kind not in ("MERGE_WHEN_NOT_MATCHED_BY_TARGET", "MERGE_WHEN_NOT_MATCHED_BY_SOURCE"):
+        return scope
+    seen = Scope(scope.parent)
+    seen.ctes = scope.ctes
+    seen.items = list(source) if kind == "MERGE_WHEN_NOT_MATCHED_BY_TARGET" else [own]
+    return seen
 
 
 def _action(reader: Reader, when: Node, scope: Scope, target: writes.Target, node: Node) -> None:

@@ -74,21 +74,23 @@ def find_type(reader: Reader, node: Node) -> CatalogType:
     if node.get("pct_type"):
         reader.concede("%TYPE is not read")
     names = strings_of(node.get("names"))
-    found = _type_named(reader, names)
+    found = type_named(reader, names)
     if found is None:
         reader.concede(f'type "{".".join(names)}" is not in the catalog')
     if node.get("arrayBounds"):
-        return _array_of(reader, found)
+        return array_of(reader, found)
     return found
 
 
-def _type_named(reader: Reader, names: list[str]) -> CatalogType | None:
+def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
     """Return the type of that (qualified or not) name."""
     catalog = reader.catalog
     if len(names) >= 2:
         return catalog.types_by_name.get((names[-2], names[-1]))
     if not reader.names.known and ("pg_catalog", names[0]) not in catalog.types_by_name:
         reader.concede("what unqualified names mean is not known at this point")
+    if names[0] in reader.names.temporary:
+        reader.concede("a temporary relation has the name of a type")
     path = reader.names.search_path
     if "pg_catalog" not in path:
         path = ("pg_catalog", *path)
@@ -99,7 +101,19 @@ def _type_named(reader: Reader, names: list[str]) -> CatalogType | None:
     return None
 
 
-def _array_of(reader: Reader, element: CatalogType) -> CatalogType:
+def fields_of(reader: Reader, oid: int) -> list[str] | None:
+    """Return the names of a composite type's fields, also through domains; None when it is none, or not known."""
+    found = reader.catalog.types.get(oid)
+    while found is not None and found.base:
+        found = reader.catalog.types.get(found.base)
+    if found is None or not found.relation:
+        return None
+    relation = reader.catalog.relations_by_oid.get(found.relation)
+    columns = found.fields if relation is None else relation.columns
+    return [column.name for column in columns] or None
+
+
+def array_of(reader: Reader, element: CatalogType) -> CatalogType:
     """Return the array type over a type."""
     found = reader.catalog.types_by_name.get((element.schema, "_" + element.name))
     if found is not None and found.element == element.oid:

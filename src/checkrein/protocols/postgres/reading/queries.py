@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect
-from checkrein.protocols.postgres.reading import ranges, sorting, targets
+from checkrein.protocols.postgres.reading import ranges, recursion, sorting, targets
 from checkrein.protocols.postgres.reading.names import relation_kind, relation_name
 from checkrein.protocols.postgres.reading.scope import Cte, Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
@@ -126,21 +126,19 @@ def _combined(reader: Reader, step: Node, left: list[Column], right: list[Column
 def read_with(reader: Reader, node: Node, scope: Scope) -> None:
     """Read WITH: each query is visible to those after it; with RECURSIVE to all, itself included."""
     recursive = bool(node.get("recursive"))
-    for item in node.get("ctes", []):
-        cte = item.get("CommonTableExpr", {})
+    given = node.get("ctes", [])
+    for cte in recursion.in_order(given) if recursive else [item.get("CommonTableExpr", {}) for item in given]:
         reader.only("CommonTableExpr", cte, _CTE)
-        if "search_clause" in cte or "cycle_clause" in cte:
-            reader.concede("SEARCH and CYCLE are not read")
         if recursive:
-            _forward_references(reader, node, scope)
+            _forward_references(node, scope)
         name = str(cte.get("ctename", ""))
         aliases = strings_of(cte.get("aliascolnames"))
-        found = _with_query(reader, cte, scope, recursive, aliases)
-        scope.ctes[name] = Cte(name, renamed(reader, found, aliases))
+        found = renamed(reader, _with_query(reader, cte, scope, recursive, aliases), aliases)
+        scope.ctes[name] = Cte(name, recursion.added(reader, cte, found))
 
 
-def _forward_references(reader: Reader, node: Node, scope: Scope) -> None:
-    """WITH RECURSIVE sorts its queries by dependency: names of later ones concede until they were read."""
+def _forward_references(node: Node, scope: Scope) -> None:
+    """Names of queries that were not read yet are taken, and concede: they name each other in a circle."""
     for item in node.get("ctes", []):
         name = str(item.get("CommonTableExpr", {}).get("ctename", ""))
         if name not in scope.ctes:

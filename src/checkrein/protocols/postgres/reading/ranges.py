@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect, full_name
+from checkrein.protocols.postgres import housekeeping
 from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import joins, views
 from checkrein.protocols.postgres.reading.functions import read_row_source
@@ -127,6 +128,8 @@ def relation_values(reader: Reader, relation: CatalogRelation) -> list[tuple[str
         if inner is not None and number < len(inner):
             below = inner[number]
             value = Value(below.how, (*below.origins, own), value.witness, below.kind, below.calls, column.type_oid)
+        if housekeeping.holds_missing_values(relation, column.name):
+            value.calls = (f"{relation_name(relation)}.{column.name}",)
         value.typmod = column.typmod
         found.append((column.name, value))
     return found
@@ -159,7 +162,9 @@ def _function(reader: Reader, node: Node, scope: Scope) -> Source:
     for item in calls:
         _one_function(reader, item, scope, source, alias if len(calls) == 1 else None)
     if "coldeflist" in node:
-        _defined_columns(reader, node["coldeflist"], source)
+        whole = compute([column.value for column in (*source.columns, source.fallback) if column is not None])
+        source.columns = []
+        _defined_columns(reader, node["coldeflist"], source, whole)
     if node.get("ordinality"):
         if not source.open:
             source.columns.append(Column("ordinality", Value(type=20)))
@@ -199,9 +204,8 @@ def _one_function(reader: Reader, item: Node, scope: Scope, source: Source, alia
     )
 
 
-def _defined_columns(reader: Reader, nodes: list[Node], source: Source, value: Value | None = None) -> None:
-    """A column definition list: AS t(a int, b text)."""
-    base = value if value is not None else (source.fallback.value if source.fallback is not None else Value())
+def _defined_columns(reader: Reader, nodes: list[Node], source: Source, base: Value) -> None:
+    """A column definition list, AS t(a int, b text): its columns stand in the place of the one record."""
     for item in nodes:
         definition = item.get("ColumnDef", {})
         found = find_type(reader, definition.get("typeName", {}))

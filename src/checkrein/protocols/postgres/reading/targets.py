@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.protocols.postgres.reading import columns
+from checkrein.protocols.postgres.reading.names import fields_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, string_of, strings_of
-from checkrein.protocols.sql.lineage import Column
+from checkrein.protocols.sql.lineage import Column, compute
 
 _FIXED: Final = {
     "GroupingFunc": "grouping", "MergeSupportFunc": "merge_action", "A_ArrayExpr": "array", "RowExpr": "row",
@@ -58,10 +59,23 @@ def _expanded(reader: Reader, target: Node, scope: Scope) -> list[Column] | None
     indirection = inner.get("A_Indirection")
     if indirection is not None and "A_Star" in indirection["indirection"][-1]:
         source = columns.row_source(reader, indirection.get("arg", {}), scope)
+        if source is None and len(indirection["indirection"]) == 1:
+            return _fields(reader, indirection, scope)
         if source is None or len(indirection["indirection"]) > 1 or source.open:
             reader.concede("the fields of a composite value are not known")
         return [column for column in source.columns if column.used() is not None]
     return None
+
+
+def _fields(reader: Reader, node: Node, scope: Scope) -> list[Column]:
+    """Return the columns of `(expression).*`: each is computed from the whole value."""
+    value = reader.expr(node.get("arg"), scope)
+    names = fields_of(reader, value.type)
+    if names is None:
+        reader.concede("the fields of a composite value are not known")
+    if value.origins:
+        reader.log.use(value, "field", 0)
+    return [Column(name, compute([value])) for name in names]
 
 
 def column_name(node: Node) -> str:
