@@ -118,4 +118,8 @@ Verb = Steps[None] | list[Step]
 
 def steps_of(verb: Verb) -> Steps[None]:
     """Return the steps of a verb, whichever of the two it gave."""
-    yield from verb
+    if not isinstance(verb, list):
+        yield from verb
+        return
+    for step in verb:  # noqa: UP028 - a list cannot be sent an answer
+        yield step

@@ -100,20 +100,23 @@ class PostgresSession:
                 yield from first
             if state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at):
                 if state.output:
-                    yield from state.drain()
+                    for step in state.drain():
+                        yield step
                 yield from self._work()
         except (ProtocolError, Broken) as error:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
         if broke is not None:
             yield from self._broke(broke)
-        yield from state.drain()
+        for step in state.drain():
+            yield step
 
     def _broke(self, error: ProtocolError | Broken) -> Steps[None]:
         if isinstance(error, Broken):
             yield from self._ended(error)
         else:
             yield from self._broken(error.hint or "08P01", _blamed(error))
-        yield from self.state.drain()
+        for step in self.state.drain():  # noqa: UP028 - a list cannot be sent an answer
+            yield step
 
     def _take_in(self, data: bytes) -> None:
         """Put the client's bytes behind those that wait."""

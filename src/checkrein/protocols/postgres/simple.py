@@ -63,7 +63,8 @@ class Queries:
             return True
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
-        yield from state.drain()
+        for step in state.drain():  # noqa: UP028 - a list cannot be sent an answer
+            yield step
         decisions: list[Decision] = []
         for index, reading in enumerate(readings):
             decision: Decision = yield self.judging.step(

@@ -134,7 +134,8 @@ class State:
 
     def flush(self) -> Steps[None]:
         """Yield what was gathered."""
-        yield from self.drain()
+        for step in self.drain():  # noqa: UP028 - a list cannot be sent an answer
+            yield step
 
     def drop_output(self) -> None:
         """Forget what was gathered for the target, and what is held: the session ends."""

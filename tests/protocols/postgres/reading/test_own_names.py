@@ -6,11 +6,11 @@ import pytest
 
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Surroundings
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
 from checkrein.protocols.postgres.naming import names_of
 from checkrein.protocols.postgres.own_messages import NAMES_QUERY
+from checkrein.protocols.postgres.surroundings import Surroundings
 from tests.support.postgres import Database
 
 CATALOG = catalog_of({"public.people": ["id", "ssn"], "public.other": ["id"]})
