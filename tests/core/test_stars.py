@@ -13,7 +13,9 @@ KEEP = st.integers(-1, 6)
 
 def by_character(text: str, first: int, last: int) -> str:
     """The definition: characters become stars but the first and last ones; separators of a code stay, uncounted."""
-    code = any(char.isdigit() for char in text) and all(char.isdigit() or char in "-.()/+: " or "A" <= char <= "Z" for char in text)
+    code = any(char.isdigit() for char in text) and all(
+        char.isdigit() or char in "-.()/+: " or "A" <= char <= "Z" for char in text
+    )
     signs = [place for place, char in enumerate(text) if not code or char.isalnum()]
     first, last = max(0, first), max(0, last)
     if 2 * (first + last) > len(signs):
