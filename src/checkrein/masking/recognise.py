@@ -187,7 +187,7 @@ class Recogniser:
         """Return findings in order of their place; they may overlap."""
         found = [
             Finding(start, end, index)
-            for index in candidates
+            for index in sorted(candidates)
             for start, end in self.detectors[index].find(value, index in near)
         ]
         found.sort(key=_place)

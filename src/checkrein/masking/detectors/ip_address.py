@@ -48,7 +48,7 @@ IP_ADDRESS = Detector(
     signs=(
         Sign(rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", needle=b"."),
         Sign(rb"(?:[0-9A-Fa-f]{1,4}:){6}[0-9A-Fa-f]", needle=b":"),
-        Sign(rb"[0-9A-Fa-f]::", needle=b"::"),
-        Sign(rb"::[0-9A-Fa-f]{1,4}[:.]", needle=b"::"),
+        Sign(rb"[0-9A-Fa-f]::", needle=b":"),
+        Sign(rb"::[0-9A-Fa-f]{1,4}[:.]", needle=b":"),
     ),
 )

@@ -13,7 +13,7 @@ from mypy_extensions import i64
 from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import int32_at
 from checkrein.core.limits import ROW_COLUMNS
-from checkrein.core.maskplan import ColumnPlan, MaskFunction, MaskPlan
+from checkrein.core.maskplan import ColumnPlan, MaskFunction, MaskPlan, Scanner
 from checkrein.core.side import Side
 from checkrein.core.stars import Partial
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
@@ -231,20 +231,15 @@ class RowMasker:
     def _scan(self, cells: list[bytes]) -> list[bytes] | None:
         """Return, for every cell in which something was found, the framed new one (else nothing); None: in no cell.
 
-        Stage one sees the cells of a run joined by line feeds, not the raw frames: there a size byte or the type byte
-        of the next row may be a letter or digit, and a detector that asks for a word boundary would say no. Stage two
-        reads the cells that it points at, and those in which escapes or doubled quotes could hide something from it.
+        Raw frames are not scanned: there a size byte or the type byte of the next row may be a letter or digit, and a
+        detector that asks for a word boundary would say no.
         """
         scanner = self._plan.scanner
         assert scanner is not None
-        joined = b"\n".join(cells)
-        places = scanner.places(joined)
-        escaped = b"\\" in joined or b'""' in joined
-        if places is not None and not places and not escaped and _READ not in self._duties:
-            return None
+        always = [self._duties[at] == _READ for at in self._scanned]
         found: list[bytes] = [NOTHING] * len(cells)
         changed = False
-        for slot in suspects(cells, places, escaped, self._always()):
+        for slot in suspects(scanner, cells, always):
             rewriter = self._rewriters[self._scanned[slot % len(self._scanned)]]
             assert rewriter is not None
             cell = cells[slot]
@@ -253,10 +248,6 @@ class RowMasker:
                 found[slot] = framed(new)
                 changed = True
         return found if changed else None
-
-    def _always(self) -> list[bool]:
-        """Say of each column that is scanned whether its cells are read whatever stage one says."""
-        return [self._duties[at] == _READ for at in self._scanned]
 
     def _count(self) -> None:
         """Add the masked cells of a run to the totals."""
@@ -268,10 +259,18 @@ class RowMasker:
                 self._counts[at] = 0
 
 
-def suspects(cells: list[bytes], places: list[int] | None, escaped: bool, always: list[bool]) -> list[int]:
-    """Return the indices of the cells to be read: those at `places` in their join (None: all of them), those that hold
-    a backslash or doubled quote (if `escaped`), and those of the columns that are read in any case; never an empty one.
+def suspects(scanner: Scanner, cells: list[bytes], always: list[bool]) -> list[int]:
+    """Return the indices of the cells that stage two has to read; never an empty one.
+
+    Stage one sees the cells joined by line feeds, so that nothing beside a value can hide its border. To be read are
+    those that it points at, those with a backslash or doubled quote, whose escapes could hide something from it, and
+    the cells of columns that are `always` read (one entry a column; cells are in row order).
     """
+    joined = b"\n".join(cells)
+    places = scanner.places(joined)
+    escaped = b"\\" in joined or (b'"' in joined and b'""' in joined)
+    if places is not None and not places and not escaped and True not in always:
+        return []
     found: list[int] = []
     width: i64 = len(always)
     marks: i64 = 0 if places is None else len(places)
