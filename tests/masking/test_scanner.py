@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkrein.core import limits
 from checkrein.core.verdict import CustomDetector
 from tests.masking.support import rewritten, scanner, stage_two
 
@@ -199,6 +200,14 @@ def test_never_raises_and_agrees_with_stage_one(text: str, kind: str) -> None:
     value = text.encode("utf-8", "replace")
     out = scan.rewrite(value, "c", kind, {})
     assert scan.hit(value) or out is value
+
+
+def test_a_flood_of_matches_is_read_whole() -> None:
+    """Stage one gives up on a value of nothing but beginnings, and takes everything for suspicious."""
+    scan = scanner("email", "us_ssn")
+    flood = b"a@b" * (limits.STAGE_ONE_REPORTS + 1)
+    assert scan.places(flood) is None and scan.hit(flood)
+    assert rewritten(scan, "219-09-9999 " + flood.decode()) != "219-09-9999 " + flood.decode()
 
 
 def test_long_values_take_linear_time() -> None:

@@ -57,7 +57,7 @@ class _Bank:
 class _Scan:
     """What the reports of one scan find. `stop`: the first is enough; `each`: their places count, else who it was."""
 
-    __slots__ = ("chunk", "each", "end", "found", "line", "places", "reports", "stop")
+    __slots__ = ("chunk", "each", "end", "found", "left", "line", "places", "reports", "stop")
 
     def __init__(self, chunk: bytes, stop: bool, each: bool) -> None:
         self.chunk = chunk
@@ -66,11 +66,15 @@ class _Scan:
         self.found: set[int] = set()
         self.places: list[int] = []
         self.reports: list[_Report] = []
+        self.left = limits.STAGE_ONE_REPORTS
         self.line = 0
         self.end = -1
 
     def take(self, report: _Report, end: int) -> bool:
-        """Take one match; True ends the scan. Of a line that is known, nothing more is asked."""
+        """Take one match; True ends the scan, with an error. Of a line that is known, nothing more is asked."""
+        self.left -= 1
+        if self.left < 0:
+            return True
         if self.each and self.line < end <= self.end:
             return False
         if report.confirm is not None and not report.confirm(self.chunk, end):
@@ -141,7 +145,7 @@ class Recogniser:
         try:
             for bank in self._banks:
                 bank.scan(chunk, scan)
-        except hyperscan.error:  # ended by the first match; or another thread holds the scratch space, which is a yes
+        except hyperscan.error:  # ended by a match; or another thread holds the scratch space, which is a yes
             return True
         return bool(scan.found) or any(pattern.search(chunk) is not None for _, pattern in self._custom)
 
