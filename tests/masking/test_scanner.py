@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from checkrein.core import limits
 from checkrein.core.verdict import CustomDetector
+from checkrein.masking.detectors import KNOWN, detectors_for
 from tests.masking.support import rewritten, scanner, stage_two
 
 CARD = "4111111111111111"
@@ -179,6 +180,15 @@ def test_places_of_a_pattern_that_reaches_over_lines(cells: list[str]) -> None:
         if scan.rewrite(value, "c", "text", {}) is not value:
             assert places is None or any(start < place <= stop for place in places)
         start = stop + 1
+
+
+@given(st.sampled_from(KNOWN), st.integers(0, 10**19 - 1))
+def test_no_detector_takes_fewer_digits_than_it_says(name: str, number: int) -> None:
+    """Without a name that gives context a whole number below `least_digits` is nothing to any detector."""
+    digits = b"%d" % number
+    for detector in detectors_for(name, None):
+        if not detector.least_digits or len(digits) < detector.least_digits:
+            assert not detector.is_number(digits, False)
 
 
 def test_integers_are_read_where_they_could_be_something() -> None:
