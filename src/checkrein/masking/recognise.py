@@ -51,7 +51,7 @@ class _Bank:
         """Report to a scan. Raises hyperscan.error when a report ends it, or the scratch space is in use."""
         if not self.needle or self.needle in chunk:
             scan.reports = self.reports
-            self.database.scan(chunk, _report, context=scan)
+            self.database.scan(chunk, _report, 0, scan)
 
 
 class _Scan:

@@ -74,6 +74,18 @@ _INTEGER_DIGITS: Final = {21: 5, 23: 10, 26: 10}
 """Digits of the largest int2, int4 and oid: too few for most of what detectors look for."""
 
 
+class _Column:
+    """What one column owes, what does it, and how many of its cells were masked since they were counted."""
+
+    def __init__(self, duty: int, rewriter: MaskFunction | None, stars: Partial | None, label: str) -> None:
+        self.duty = duty
+        self.rewriter = rewriter
+        self.stars = stars
+        self.label = label
+        self.memo = Memo()
+        self.masked: i64 = 0
+
+
 class RowMasker:
     """Rewrites runs of DataRow frames under one result set's plan. One per result set; `plan.counts` is counted up.
 
@@ -84,46 +96,37 @@ class RowMasker:
     def __init__(self, plan: MaskPlan, columns: tuple[RowColumn, ...], types: Types, encoding: str = "UTF8") -> None:
         if len(plan.columns) != len(columns):
             raise MaskError("the mask plan is for another number of columns")
-        count = len(columns)
         self._plan = plan
-        self._columns: i64 = count
-        self._rewriters: list[CellRewriter | None] = [None] * count
-        self._plain: list[MaskFunction | None] = [None] * count
-        self._stars: list[Partial | None] = [None] * count
-        self._memos: list[Memo] = [Memo() for _ in columns]
-        self._counts: list[int] = [0] * count
-        duties = [
-            _PASS if duty is None else self._owed(at, duty, column, types, encoding)
-            for at, (duty, column) in enumerate(zip(plan.columns, columns, strict=True))
+        self._count: i64 = len(columns)
+        self._columns: list[_Column] = [
+            self._owed(duty, column, types, encoding) for duty, column in zip(plan.columns, columns, strict=True)
         ]
+        duties = [column.duty for column in self._columns]
         self._duties = bytes(duties)
-        self._scanned = [at for at, duty in enumerate(duties) if duty >= _SCAN]
+        self._scanned = [column for column in self._columns if column.duty >= _SCAN]
+        self._always = [column.duty == _READ for column in self._scanned]
         self._last: i64 = max([at for at, duty in enumerate(duties) if duty != _PASS], default=-1)
 
-    def _owed(self, at: int, duty: ColumnPlan, column: RowColumn, types: Types, encoding: str) -> int:
+    def _owed(self, duty: ColumnPlan | None, column: RowColumn, types: Types, encoding: str) -> _Column:
         """Fix what one column owes, and what does it."""
-        mask, scanner = duty.mask, self._plan.scanner
+        mask, scanner = (duty.mask, self._plan.scanner) if duty is not None else (None, None)
         binary = column.format == 1
         oid = base_type(column.type_oid, types)
-        if mask is not None:
-            self._rewriters[at] = CellRewriter(column.type_oid, binary, types, mask_leaf(mask, encoding), True)
+        if duty is not None and mask is not None:
             if encoding == "LATIN1" or not is_text(oid, types):
-                return _MASK
-            self._plain[at] = mask
-            if isinstance(mask, Partial):
-                self._stars[at] = mask
-                return _STARS
-            return _MASK
-        if not duty.scan or scanner is None:
-            return _PASS
+                rewriter = CellRewriter(column.type_oid, binary, types, mask_leaf(mask, encoding), True)
+                return _Column(_MASK, rewriter, None, duty.label)
+            stars = mask if isinstance(mask, Partial) else None
+            return _Column(_MASK if stars is None else _STARS, mask, stars, duty.label)
+        if duty is None or not duty.scan or scanner is None:
+            return _Column(_PASS, None, None, "")
         label = duty.label or column.name
         digits = _INTEGER_DIGITS.get(oid, 0)
         if digits and not scanner.takes_integers(label, digits):
-            return _PASS
+            return _Column(_PASS, None, None, "")
         leaf = scan_leaf(scanner, label, self._plan.counts, encoding)
-        rewriter = CellRewriter(column.type_oid, binary, types, leaf, False)
-        self._rewriters[at] = rewriter
-        return _READ if rewriter.needs_reading else _SCAN
+        reader = CellRewriter(column.type_oid, binary, types, leaf, False)
+        return _Column(_READ if reader.needs_reading else _SCAN, reader, None, label)
 
     def rewrite(self, buffer: bytes, start: i64, end: i64) -> bytes:
         """Return the rows of `buffer[start:end]`, which must be whole DataRow frames, masked.
@@ -136,11 +139,13 @@ class RowMasker:
         cells: list[bytes] = []
         writer = RowWriter(buffer, start)
         self._walk(buffer, start, end, cells, None, writer)
-        self._count()
         found = self._scan(cells) if cells else None
         if found is not None:
+            for column in self._columns:
+                column.masked = 0  # the cells are masked once more
             writer = RowWriter(buffer, start)
             self._walk(buffer, start, end, cells, found, writer)
+        self._tally()
         return writer.joined(end)
 
     def _walk(
@@ -184,10 +189,10 @@ class RowMasker:
                         writer.put(cell, after, found[slot])
                     slot += 1
                 elif duty != _PASS and not null:
-                    if found is None:
-                        self._counts[column] += 1
-                    if duty != _STARS or not self._starred(buffer, value, after, column, writer):
-                        writer.put(cell, after, self._masked(column, buffer[value:after]))
+                    owes = self._columns[column]
+                    owes.masked += 1
+                    if duty != _STARS or not _starred(owes, buffer, value, after, writer):
+                        writer.put(cell, after, _masked(owes, buffer[value:after]))
                 cell = after
                 column += 1
             writer.close(stop)
@@ -200,33 +205,9 @@ class RowMasker:
         stop: i64 = at + 1 + int32_at(buffer, at + 1)
         high: i64 = buffer[at + 5]
         low: i64 = buffer[at + 6]
-        if stop > end or stop < at + 7 or (high << 8 | low) != self._columns:
+        if stop > end or stop < at + 7 or (high << 8 | low) != self._count:
             raise MaskError("a row is not what its description says")
         return stop
-
-    def _starred(self, buffer: bytes, start: i64, end: i64, column: i64, writer: RowWriter) -> bool:
-        """Write a partially masked cell in place; False when it is not ASCII."""
-        mask = self._stars[column]
-        assert mask is not None
-        stars = mask.hidden(buffer, start, end)
-        if stars is None:
-            return False
-        writer.cover(mask.begin, stars)
-        return True
-
-    def _masked(self, column: i64, value: bytes) -> bytes:
-        """Return the framed new cell of a masked column."""
-        memo = self._memos[column]
-        known = memo.get(value)
-        if known is not None:
-            return known
-        rewriter: MaskFunction | None = self._plain[column]
-        if rewriter is None:
-            rewriter = self._rewriters[column]
-        assert rewriter is not None
-        new = framed(carefully(rewriter, value))
-        memo.keep(value, new)
-        return new
 
     def _scan(self, cells: list[bytes]) -> list[bytes] | None:
         """Return, for every cell in which something was found, the framed new one (else nothing); None: in no cell.
@@ -236,11 +217,10 @@ class RowMasker:
         """
         scanner = self._plan.scanner
         assert scanner is not None
-        always = [self._duties[at] == _READ for at in self._scanned]
         found: list[bytes] = [NOTHING] * len(cells)
         changed = False
-        for slot in suspects(scanner, cells, always):
-            rewriter = self._rewriters[self._scanned[slot % len(self._scanned)]]
+        for slot in suspects(scanner, cells, self._always):
+            rewriter = self._scanned[slot % len(self._scanned)].rewriter
             assert rewriter is not None
             cell = cells[slot]
             new = carefully(rewriter, cell)
@@ -249,14 +229,37 @@ class RowMasker:
                 changed = True
         return found if changed else None
 
-    def _count(self) -> None:
+    def _tally(self) -> None:
         """Add the masked cells of a run to the totals."""
         totals = self._plan.counts
-        for at, count in enumerate(self._counts):
-            duty = self._plan.columns[at]
-            if count and duty is not None:
-                totals[duty.label] = totals.get(duty.label, 0) + count
-                self._counts[at] = 0
+        for column in self._columns:
+            count: int = column.masked
+            if count:
+                totals[column.label] = totals.get(column.label, 0) + count
+                column.masked = 0
+
+
+def _starred(column: _Column, buffer: bytes, start: i64, end: i64, writer: RowWriter) -> bool:
+    """Write a partially masked cell in place; False when it is not ASCII."""
+    mask = column.stars
+    assert mask is not None
+    stars = mask.hidden(buffer, start, end)
+    if stars is None:
+        return False
+    writer.cover(mask.begin, stars)
+    return True
+
+
+def _masked(column: _Column, value: bytes) -> bytes:
+    """Return the framed new cell of a masked column."""
+    known = column.memo.get(value)
+    if known is not None:
+        return known
+    rewriter = column.rewriter
+    assert rewriter is not None
+    new = framed(carefully(rewriter, value))
+    column.memo.keep(value, new)
+    return new
 
 
 def suspects(scanner: Scanner, cells: list[bytes], always: list[bool]) -> list[int]:
