@@ -13,6 +13,7 @@ PATTERNS: Final = (
     "core/prompt.py",
     "core/statement.py",
     "core/framing.py",
+    "core/stars.py",
     "dataplane/relay.py",
     "dataplane/transports.py",
     "gate/*.py",

@@ -6,6 +6,7 @@ from checkrein.core.identity import Principal
 from checkrein.core.maskplan import ColumnInfo, MaskPlan, Scanner
 from checkrein.core.verdict import CustomDetector, DetectDuty, MaskDuty, Obligations, Refusal
 from checkrein.masking.plan import Masker
+from checkrein.masking.scanner import DetectScanner, _Rewriting
 
 ANN = Principal("ann", "corp")
 BOB = Principal("bob", "corp")
@@ -40,3 +41,11 @@ def rewritten(scan: Scanner, cell: str, kind: str = "text", column: str = "note"
         return cell
     out = scan.rewrite(value, column, kind, {})
     return None if out is None else out.decode()
+
+
+def stage_two(scan: Scanner, value: bytes, kind: str = "text", column: str = "note") -> bytes | None:
+    """Return what stage two makes of a text or JSON when stage one has no say."""
+    assert isinstance(scan, DetectScanner)
+    near = scan._recogniser.near(column)
+    work = _Rewriting(scan._recogniser, scan._duties, near, {})
+    return work.json(value, 0) if kind == "json" else work.text(value, near, 0)

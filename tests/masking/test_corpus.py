@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
+
 import pytest
 
 from checkrein.masking.detectors import KNOWN
 from tests.corpus import labelled
-from tests.masking.support import rewritten, scanner
+from tests.masking.support import rewritten, scanner, stage_two
 
 CELLS = 300
 
@@ -28,18 +31,54 @@ def test_false_alarms(name: str) -> None:
     assert len(wrong) <= len(cells) / 10_000, wrong[:5]
 
 
+def pieces(cell: bytes) -> bytes:
+    """Bytes that make up other cells of a row, from the bytes of one: none of them holds a finding by design."""
+    return cell[: len(cell) // 2]
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_stage_one_never_says_a_false_no(name: str) -> None:
-    """Whatever stands beside a value on the wire, length prefixes that look like digits too, stage one hits it."""
+    """A cell in which stage two finds something is pointed at wherever it stands among other cells of any bytes."""
+    dice = random.Random(f"places {name}")
     scan = scanner(name)
-    for cell in labelled.positives(name, CELLS, seed=11):
-        value = cell.encode()
-        if scan.rewrite(value, "note", "text", {}) is value:
-            continue
-        for before, after in (
-            (b"\x00\x00\x004", b"9\x00"),
-            (b"4444", b"4444"),
-            (b"abcAZ", b"Za-_"),
-            (b"\xff\xe2\x80", b"\x80"),
-        ):
-            assert scan.hit(before + value + after), (cell, before)
+    cells = [cell.encode() for cell in labelled.positives(name, CELLS, seed=11)]
+    found = [cell for cell in cells if stage_two(scan, cell) is not cell]
+    calm = [cell.encode() for kind in labelled.NEGATIVES for cell in labelled.negatives(kind, 20, seed=11)]
+    edges = [b"", b"4444", b"abcAZ", b"\xff\xe2\x80", b"9\x00", b"\\", b"-", b"D", b"a@", b"+4", *map(pieces, found)]
+    for _ in range(40):
+        some = dice.choices(found, k=dice.randint(1, 4)) + dice.choices(calm + edges, k=dice.randint(0, 30))
+        dice.shuffle(some)
+        chunk = b"\n".join(some)
+        places = scan.places(chunk)
+        assert places is None or places == sorted(places)
+        start = 0
+        for cell in some:
+            stop = start + len(cell)
+            if stage_two(scan, cell) is not cell:
+                assert scan.hit(chunk)
+                assert places is None or any(start < place <= stop for place in places), cell
+            start = stop + 1
+
+
+ESCAPED = (
+    '{"a":"\\bVALUE"}',
+    '{"a":"x\\fVALUE"}',
+    '{"a":"\\u00e9VALUE"}',
+    '{"a":"\\ud83d\\ude00VALUE"}',
+    '{"a":"\\u0001VALUE\\u0001"}',
+    '{"a":"[\\"x\\\\tVALUE\\"]"}',
+    '"VALUE\\u0020"',
+    '[2,"éVALUEé"]',
+)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("frame", ESCAPED)
+def test_escapes_beside_a_value_hide_no_border(name: str, frame: str) -> None:
+    """JSON escapes that end in a letter or digit are borders: what stage two finds behind them, stage one hits."""
+    scan = scanner(name)
+    for value in labelled.positives(name, 60, seed=5):
+        cell = frame.replace("VALUE", json.dumps(value, ensure_ascii=False)[1:-1]).encode()
+        if stage_two(scan, cell, "json") != cell:
+            assert scan.places(cell) != [] and scan.hit(cell), cell
+            assert scan.rewrite(cell, "c", "json", {}) != cell, cell

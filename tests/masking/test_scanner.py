@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkrein.core import limits
 from checkrein.core.verdict import CustomDetector
-from tests.masking.support import rewritten, scanner
+from checkrein.masking.detectors import KNOWN, detectors_for
+from tests.masking.support import rewritten, scanner, stage_two
 
 CARD = "4111111111111111"
 ALL = ("credit_card", "us_ssn", "email", "phone", "iban", "private_key")
@@ -133,20 +135,68 @@ def test_custom_detector() -> None:
     assert rewritten(scanner(custom=words, strategy="redact"), "Bluebird, nightXjar") == "[redacted], nightXjar"
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=40), st.binary(max_size=40))
-def test_stage_one_under_any_neighbours(before: bytes, after: bytes) -> None:
-    """Property: what stage two finds is hit by stage one whatever bytes stand around it."""
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=20), max_size=4), st.data())
+def test_stage_one_under_any_neighbours(around: list[bytes], data: st.DataObject) -> None:
+    """Property: what stage two finds is pointed at whatever stands around it, in its own cell and in others."""
     scan = scanner(*ALL)
-    for value in (
-        b"4111111111111111",
-        b"3782-822463-10005",
-        b"219-09-9999",
-        b"a@b.org",
-        b"+442079460000",
-        b"GB29NWBK60161331926819",
-    ):
-        assert scan.hit(before + value + after)
+    value = data.draw(st.sampled_from(VALUES))
+    own = data.draw(st.binary(max_size=6)) + value + data.draw(st.binary(max_size=6))
+    cells = [*around, own]
+    chunk = b"\n".join(cells)
+    places = scan.places(chunk)
+    start = len(chunk) - len(own)
+    if stage_two(scan, own) is not own:
+        assert scan.hit(chunk)
+        assert places is None or any(start < place <= len(chunk) for place in places)
+    alone = b"\n".join([*around, value, *around])
+    assert scan.hit(alone)
+
+
+VALUES = (
+    b"4111111111111111",
+    b"3782-822463-10005",
+    b"219-09-9999",
+    b"a@b.org",
+    b"+442079460000",
+    b"GB29NWBK60161331926819",
+    b"415-555-0134",
+    b"(415) 555-0134",
+    b"4111 1111 1111 1111",
+    b"3056 930902 5904",
+    b"4111\xc2\xa01111\xe2\x80\x911111\xe2\x88\x921111",
+)
+
+
+@given(st.lists(st.sampled_from(["a-1", "x\ny", "bird\ncage", "b", "", "1\n", "birdcage"]), max_size=8))
+def test_places_of_a_pattern_that_reaches_over_lines(cells: list[str]) -> None:
+    """A policy's own pattern may match across cells: every cell that such a match touches is pointed at."""
+    scan = scanner(custom=CustomDetector(name="own", pattern=r"b[a-z]*\s*[a-z]*e|a-[0-9]\s*b?"), strategy="redact")
+    values = [cell.encode() for cell in cells]
+    places = scan.places(b"\n".join(values))
+    start = 0
+    for value in values:
+        stop = start + len(value)
+        if scan.rewrite(value, "c", "text", {}) is not value:
+            assert places is None or any(start < place <= stop for place in places)
+        start = stop + 1
+
+
+@given(st.sampled_from(KNOWN), st.integers(0, 10**19 - 1))
+def test_no_detector_takes_fewer_digits_than_it_says(name: str, number: int) -> None:
+    """Without a name that gives context a whole number below `least_digits` is nothing to any detector."""
+    digits = b"%d" % number
+    for detector in detectors_for(name, None):
+        if not detector.least_digits or len(digits) < detector.least_digits:
+            assert not detector.is_number(digits, False)
+
+
+def test_integers_are_read_where_they_could_be_something() -> None:
+    """Ten digits are no card; under a name that says SSN they may be one; without such detectors nothing is."""
+    scan = scanner("credit_card", "us_ssn")
+    assert not scan.takes_integers("id", 10) and scan.takes_integers("id", 19)
+    assert scan.takes_integers("customer_ssn", 10)
+    assert not scanner("email").takes_integers("id", 19)
 
 
 @settings(max_examples=150, deadline=None)
@@ -160,6 +210,14 @@ def test_never_raises_and_agrees_with_stage_one(text: str, kind: str) -> None:
     value = text.encode("utf-8", "replace")
     out = scan.rewrite(value, "c", kind, {})
     assert scan.hit(value) or out is value
+
+
+def test_a_flood_of_matches_is_read_whole() -> None:
+    """Stage one gives up on a value of nothing but beginnings, and takes everything for suspicious."""
+    scan = scanner("email", "us_ssn")
+    flood = b"a@b" * (limits.STAGE_ONE_REPORTS + 1)
+    assert scan.places(flood) is None and scan.hit(flood)
+    assert rewritten(scan, "219-09-9999 " + flood.decode()) != "219-09-9999 " + flood.decode()
 
 
 def test_long_values_take_linear_time() -> None:

@@ -20,7 +20,11 @@ HEADER: Final = 5
 
 def int32_at(buffer: bytes, offset: i64) -> i64:
     """Return the unsigned big-endian 32-bit integer at an offset; the caller knows that four bytes are there."""
-    return (buffer[offset] << 24) | (buffer[offset + 1] << 16) | (buffer[offset + 2] << 8) | buffer[offset + 3]
+    first: i64 = buffer[offset]  # one native integer each: shifting what an index gives would be done with boxed ones
+    second: i64 = buffer[offset + 1]
+    third: i64 = buffer[offset + 2]
+    fourth: i64 = buffer[offset + 3]
+    return (first << 24) | (second << 16) | (third << 8) | fourth
 
 
 def frame_size(buffer: bytes, offset: i64, limit: i64, blame: Side) -> i64:

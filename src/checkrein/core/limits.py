@@ -263,6 +263,10 @@ MASK_SCANNERS: Final = 512
 DETECTOR_SETS: Final = 32
 """Compiled sets of detectors kept; compiling one takes tens of milliseconds and about a megabyte."""
 
+STAGE_ONE_REPORTS: Final = 16384
+"""Matches that one scan looks at before it takes everything for suspicious: each costs a call, and a hostile value of a
+megabyte may hold half a million."""
+
 MASK_NAMES: Final = 4096
 """Column and key names whose context is remembered; keys of JSON come from the data."""
 

@@ -44,7 +44,17 @@ class Scanner(Protocol):
     """Detectors compiled together for one duty set; stateless, shared between sessions of one principal."""
 
     def hit(self, chunk: bytes) -> bool:
-        """Say whether anything may be found in a stretch of bytes (stage one: no extents; never a false no)."""
+        """Say whether anything may be found in whole values joined by line feeds (stage one: never a false no)."""
+
+    def places(self, chunk: bytes) -> list[int] | None:
+        """Return where in whole values joined by line feeds something may be found, ascending; None: anywhere.
+
+        A place is the offset behind the last byte of what may be something: a value at `start` that is followed by its
+        line feed at `stop` need not be read unless a place is above `start` and at most `stop`.
+        """
+
+    def takes_integers(self, column: str, digits: int) -> bool:
+        """Say whether a whole number of at most so many digits may be found in a column of this name."""
 
     def rewrite(self, value: bytes, column: str, kind: str, counts: dict[str, int]) -> bytes | None:
         """Return one value (UTF-8 text form, of neutral kind `kind`) with what was found masked.

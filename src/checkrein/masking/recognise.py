@@ -14,48 +14,83 @@ import re2
 
 from checkrein.core import limits
 from checkrein.masking.detectors import Detector
+from checkrein.masking.detectors.base import Confirm, Sign
 
 # Escapes behind which a value could hide from stage one: JSON's `\uXXXX` of ASCII and of the separators that detectors
 # know, hexadecimal bytea, octal bytea escapes. They make stage one say yes, so that stage two reads the decoded value.
 _ESCAPES = (
-    rb"\\u(?:00[2-7aA]|20[0-2]|2212)",
-    rb"\\x[0-9a-fA-F]{8}",
-    rb"\\[0-3][0-7]{2}",
+    Sign(rb"\\u(?:00[2-7aA]|20[0-2]|2212)", needle=b"\\"),
+    Sign(rb"\\x[0-9a-fA-F]{8}", needle=b"\\"),
+    Sign(rb"\\[0-3][0-7]{2}", needle=b"\\"),
 )
-_CUSTOM_ESCAPES = (rb"\\", rb'""')
+_CUSTOM_ESCAPES = (Sign(rb"\\", needle=b"\\"), Sign(rb'""', needle=b'""'))
 """A policy's own pattern may match quotes, backslashes and control characters: any escape may hide it."""
 
 
-_ESCAPED = 0xFFFF
-"""The report that something is escaped; others are a detector's index, plus _CONFIRM where it has to be confirmed."""
-_CONFIRM = 0x10000
+class _Report:
+    """What a match of one pattern of stage one says: the detectors that may find something, if it is confirmed."""
+
+    __slots__ = ("confirm", "detectors")
+
+    def __init__(self, detectors: frozenset[int], confirm: Confirm | None) -> None:
+        self.detectors = detectors
+        self.confirm = confirm
+
+
+class _Bank:
+    """Patterns compiled together, because they share a needle or a nature: automata of one kind are faster alone."""
+
+    __slots__ = ("database", "needle", "reports")
+
+    def __init__(self, needle: bytes, signs: list[tuple[Sign, frozenset[int]]]) -> None:
+        self.needle = needle
+        self.reports = [_Report(detectors, sign.confirm) for sign, detectors in signs]
+        self.database = _compile([sign.source for sign, _ in signs])
+
+    def scan(self, chunk: bytes, scan: _Scan) -> None:
+        """Report to a scan. Raises hyperscan.error when a report ends it, or the scratch space is in use."""
+        if not self.needle or self.needle in chunk:
+            scan.reports = self.reports
+            self.database.scan(chunk, _report, 0, scan)
 
 
 class _Scan:
-    """What the reports of one scan need: the bytes, the detectors, and what was found so far."""
+    """What the reports of one scan find. `stop`: the first is enough; `each`: their places count, else who it was."""
 
-    __slots__ = ("chunk", "detectors", "found")
+    __slots__ = ("chunk", "each", "end", "found", "left", "line", "places", "reports", "stop")
 
-    def __init__(self, chunk: bytes, detectors: tuple[Detector, ...]) -> None:
+    def __init__(self, chunk: bytes, stop: bool, each: bool) -> None:
         self.chunk = chunk
-        self.detectors = detectors
+        self.stop = stop
+        self.each = each
         self.found: set[int] = set()
+        self.places: list[int] = []
+        self.reports: list[_Report] = []
+        self.left = limits.STAGE_ONE_REPORTS
+        self.line = 0
+        self.end = -1
+
+    def take(self, report: _Report, end: int) -> bool:
+        """Take one match; True ends the scan, with an error. Of a line that is known, nothing more is asked."""
+        self.left -= 1
+        if self.left < 0:
+            return True
+        if self.each and self.line < end <= self.end:
+            return False
+        if report.confirm is not None and not report.confirm(self.chunk, end):
+            return False
+        if self.each:
+            self.places.append(end)
+            self.line = self.chunk.rfind(b"\n", 0, end) + 1
+            stop = self.chunk.find(b"\n", end)
+            self.end = stop if stop >= 0 else len(self.chunk)
+        else:
+            self.found |= report.detectors
+        return self.stop
 
 
-def _real(ident: int, end: int, scan: _Scan) -> bool:
-    if ident < _CONFIRM:
-        return True
-    confirm = scan.detectors[ident - _CONFIRM].confirm
-    return confirm is None or confirm(scan.chunk, end)
-
-
-def _collect(ident: int, start: int, end: int, flags: int, scan: _Scan) -> None:
-    if ident & 0xFFFF not in scan.found and _real(ident, end, scan):
-        scan.found.add(ident & 0xFFFF)
-
-
-def _stop(ident: int, start: int, end: int, flags: int, scan: _Scan) -> bool:
-    return _real(ident, end, scan)
+def _report(ident: int, start: int, end: int, flags: int, scan: _Scan) -> bool:
+    return scan.take(scan.reports[ident], end)
 
 
 class Finding:
@@ -84,29 +119,60 @@ class Recogniser:
             for index, detector in enumerate(detectors)
             if detector.custom
         )
-        patterns = [(source, index) for index, one in enumerate(detectors) for source in one.stage_one]
-        patterns += [(source, index) for index in sorted(active) for source in detectors[index].near_stage_one]
-        escapes = _ESCAPES + _CUSTOM_ESCAPES if self._custom else _ESCAPES
-        patterns += [(source, _ESCAPED) for source in escapes]
-        patterns += [(one.confirmed_stage_one, index + _CONFIRM) for index, one in enumerate(detectors) if one.confirm]
-        self._database = _compile(patterns)
+        self._banks = self._compiled(active)
+
+    def _compiled(self, active: frozenset[int]) -> list[_Bank]:
+        """Return every pattern once, with all the detectors that ask for it, in banks."""
+        words: dict[Sign, set[int]] = {}
+        others: dict[Sign, set[int]] = {}
+        for index, one in enumerate(self.detectors):
+            for source in one.stage_one:
+                words.setdefault(Sign(source), set()).add(index)
+            near = one.near_stage_one if index in active else ()
+            for sign in (*one.signs, *[Sign(source) for source in near]):
+                others.setdefault(sign, set()).add(index)
+        for sign in _ESCAPES + _CUSTOM_ESCAPES if self._custom else _ESCAPES:
+            others[sign] = set(self.everything)
+        banks: dict[bytes, list[tuple[Sign, frozenset[int]]]] = {}
+        for sign, indices in others.items():
+            banks.setdefault(sign.needle, []).append((sign, frozenset(indices)))
+        found = [_Bank(needle, signs) for needle, signs in banks.items()]
+        return [_Bank(b"", [(sign, frozenset(indices)) for sign, indices in words.items()]), *found] if words else found
 
     def hit(self, chunk: bytes) -> bool:
-        """Say whether anything may be found in a chunk; never a false no."""
+        """Say whether anything may be found in values joined by line feeds; never a false no."""
+        scan = _Scan(chunk, True, False)
         try:
-            self._database.scan(chunk, _stop, context=_Scan(chunk, self.detectors))
-        except hyperscan.error:  # ended by the first match; or another thread holds the scratch space, which is a yes
+            for bank in self._banks:
+                bank.scan(chunk, scan)
+        except hyperscan.error:  # ended by a match; or another thread holds the scratch space, which is a yes
             return True
-        return any(pattern.search(chunk) is not None for _, pattern in self._custom)
+        return bool(scan.found) or any(pattern.search(chunk) is not None for _, pattern in self._custom)
+
+    def places(self, chunk: bytes) -> list[int] | None:
+        """Return where in values joined by line feeds something may be found, as ascending offsets; None: anywhere.
+
+        A value of which no byte from its first to the line feed behind it has such an offset as its end holds nothing.
+        """
+        scan = _Scan(chunk, False, True)
+        try:
+            for bank in self._banks:
+                bank.scan(chunk, scan)
+        except hyperscan.error:
+            return None
+        for _, pattern in self._custom:
+            for match in pattern.finditer(chunk):
+                scan.places += _lines(chunk, match.start(), match.end())
+        scan.places.sort()
+        return scan.places
 
     def candidates(self, value: bytes) -> frozenset[int]:
         """Return the indices of detectors that may find something in a value."""
-        scan = _Scan(value, self.detectors)
+        scan = _Scan(value, False, False)
         try:
-            self._database.scan(value, _collect, context=scan)
+            for bank in self._banks:
+                bank.scan(value, scan)
         except hyperscan.error:
-            return self.everything
-        if _ESCAPED in scan.found:
             return self.everything
         scan.found.update(index for index, pattern in self._custom if pattern.search(value) is not None)
         return frozenset(scan.found)
@@ -125,7 +191,7 @@ class Recogniser:
         """Return findings in order of their place; they may overlap."""
         found = [
             Finding(start, end, index)
-            for index in candidates
+            for index in sorted(candidates)
             for start, end in self.detectors[index].find(value, index in near)
         ]
         found.sort(key=_place)
@@ -143,24 +209,29 @@ def _place(finding: Finding) -> tuple[int, int]:
     return finding.start, -finding.end
 
 
-def _compile(patterns: list[tuple[bytes, int]]) -> Any:
-    """Compile stage one: block mode, one report per pattern, no start of match. Several patterns may share an index."""
+def _lines(chunk: bytes, start: int, end: int) -> list[int]:
+    """Return an offset in every line that a match touches: one that begins in it may be hidden by this match."""
+    places = [end]
+    at = chunk.find(b"\n", start, end)
+    while at >= 0:
+        places.append(at)
+        at = chunk.find(b"\n", at + 1, end)
+    return places
+
+
+def _compile(sources: list[bytes]) -> Any:
+    """Compile patterns whose reports carry their index: block mode, every end of a match, no start."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(
-            expressions=[source for source, _ in patterns],
-            ids=[index for _, index in patterns],
-            elements=len(patterns),
-            flags=[_flags(ident) for _, ident in patterns],
+            expressions=sources,
+            ids=list(range(len(sources))),
+            elements=len(sources),
+            flags=[int(hyperscan.HS_FLAG_DOTALL)] * len(sources),
         )
     except hyperscan.error as error:
         raise ValueError(f"detectors do not compile: {error}") from None
     return database
-
-
-def _flags(ident: int) -> int:
-    once = 0 if ident >= _CONFIRM else hyperscan.HS_FLAG_SINGLEMATCH
-    return int(once | hyperscan.HS_FLAG_DOTALL)
 
 
 SUSPICIOUS = re.compile(rb"\\u(00[2-7][0-9a-fA-F])")

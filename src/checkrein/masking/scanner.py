@@ -35,7 +35,7 @@ class DetectScanner:
 
     Stage one reads bytes as they stand on the wire. It can answer for text forms and for binary forms that hold the
     text itself; integers, numerics and arrays of them in a binary format must be given to `rewrite` in text form
-    whatever `hit` says. A value that lies in two chunks must be hit in one piece.
+    whatever `hit` says. A value is hit in one piece, and what stands beside it in a chunk is a line feed.
     """
 
     __slots__ = ("_duties", "_recogniser")
@@ -45,8 +45,17 @@ class DetectScanner:
         self._duties = duties
 
     def hit(self, chunk: bytes) -> bool:
-        """Say whether anything may be found in a stretch of bytes; never a false no."""
+        """Say whether anything may be found in values joined by line feeds; never a false no."""
         return self._recogniser.hit(chunk)
+
+    def places(self, chunk: bytes) -> list[int] | None:
+        """Return where in values joined by line feeds something may be found; None: anywhere."""
+        return self._recogniser.places(chunk)
+
+    def takes_integers(self, column: str, digits: int) -> bool:
+        """Say whether a whole number of at most so many digits may be found in a column of this name."""
+        recogniser = self._recogniser
+        return bool(recogniser.near(column)) or any(0 < one.least_digits <= digits for one in recogniser.detectors)
 
     def rewrite(self, value: bytes, column: str, kind: str, counts: dict[str, int]) -> bytes | None:
         """Return one value with what was found masked; the same object when nothing was, None for NULL."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from checkrein.core.maskplan import MaskFunction
+from checkrein.core.stars import Partial
 from checkrein.core.verdict import MaskDuty
 from checkrein.masking import tokens
 
@@ -14,11 +15,6 @@ ORDER = ("null", "redact", "hash", "token", "partial")
 REDACTED = b"[redacted]"
 HASH_DIGITS = 32
 _NEUTRAL: dict[str, bytes] = {"integer": b"0", "numeric": b"0", "uuid": b"00000000-0000-0000-0000-000000000000"}
-_SEPARATORS = frozenset("-.()/+: ")
-_BETWEEN = b"-.()/+: "
-_DIGITS = b"0123456789"
-_CODE = _DIGITS + _BETWEEN + bytes(range(65, 91))
-_STARS = bytes([byte if byte in _BETWEEN else 42 for byte in range(256)])
 
 
 def strictness(duty: MaskDuty) -> tuple[int, int, bool]:
@@ -32,54 +28,6 @@ def strictest(duties: list[MaskDuty]) -> MaskDuty:
     return min(duties, key=strictness)
 
 
-def partial(value: bytes, keep_first: int, keep_last: int) -> bytes:
-    """Return a value with only its first and last characters left.
-
-    Characters become `*`; separators stay where the rest is digits and capitals. A value of which less than half would
-    be hidden is hidden whole.
-    """
-    if not value.isascii():
-        return _partial_unicode(value, keep_first, keep_last)
-    code = not value.translate(None, _CODE) and value != value.translate(None, _DIGITS)
-    signs = len(value.translate(None, _BETWEEN)) if code else len(value)
-    first, last = max(0, keep_first), max(0, keep_last)
-    if 2 * (first + last) > signs:
-        first = last = 0
-    hidden = value.translate(_STARS) if code else b"*" * len(value)
-    start, end = _skip(value, first, code), len(value) - _skip(value[::-1], last, code)
-    return value[:start] + hidden[start:end] + value[end:]
-
-
-def _skip(value: bytes, count: int, code: bool) -> int:
-    """Return how many bytes hold the first `count` characters, separators of a code not counted."""
-    if not code:
-        return count
-    place = 0
-    while count > 0:
-        if value[place] not in _BETWEEN:
-            count -= 1
-        place += 1
-    return place
-
-
-def _partial_unicode(value: bytes, keep_first: int, keep_last: int) -> bytes:
-    """Do the same for a text that is not ASCII, character by character."""
-    text = value.decode("utf-8", "replace")
-    signs = [place for place, char in enumerate(text) if char.isalnum()] if _is_code(text) else list(range(len(text)))
-    first, last = max(0, keep_first), max(0, keep_last)
-    if 2 * (first + last) > len(signs):
-        first = last = 0
-    hidden = set(signs[first : len(signs) - last])
-    return "".join("*" if place in hidden else char for place, char in enumerate(text)).encode()
-
-
-def _is_code(text: str) -> bool:
-    """Say whether a text is digits and capitals between separators, such as a card or account number."""
-    return any(char.isdigit() for char in text) and all(
-        char.isdigit() or char in _SEPARATORS or "A" <= char <= "Z" for char in text
-    )
-
-
 def redact_text(duty: MaskDuty) -> bytes:
     """Return the fixed text of a duty."""
     return duty.text.encode() if duty.text else REDACTED
@@ -90,7 +38,7 @@ def mask_text(duty: MaskDuty, key: bytes, value: bytes, shape: str) -> bytes | N
     if duty.strategy == "redact":
         return redact_text(duty)
     if duty.strategy == "partial":
-        return partial(value, duty.keep_first, duty.keep_last)
+        return Partial(duty.keep_first, duty.keep_last)(value)
     if duty.strategy == "hash":
         return tokens.hexed(key, b"hash", value, HASH_DIGITS)
     if duty.strategy == "token":
@@ -116,6 +64,8 @@ def _as_json(duty: MaskDuty, key: bytes, value: bytes) -> bytes | None:
 def column_mask(duty: MaskDuty, key: bytes, kind: str) -> MaskFunction:
     """Return the function that masks one column of a neutral kind."""
     strategy = duty.strategy
+    if kind == "text" and strategy == "partial":
+        return Partial(duty.keep_first, duty.keep_last)
     if kind == "text":
         return lambda value: mask_text(duty, key, value, "like")
     if kind == "json":

@@ -8,7 +8,6 @@ tokens (SSN: 49 million), so two values may share one.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import re
@@ -40,7 +39,7 @@ def principal_key(key: bytes, principal: Principal) -> bytes:
 
 def hexed(key: bytes, label: bytes, value: bytes, size: int) -> bytes:
     """Return the first `size` hex digits (at most 64) of the MAC over a label and a value."""
-    return hmac.new(key, label + b"\0" + value, hashlib.sha256).hexdigest()[:size].encode()
+    return hmac.digest(key, label + b"\0" + value, "sha256").hex()[:size].encode()
 
 
 def _number(key: bytes, label: bytes, value: bytes) -> int:

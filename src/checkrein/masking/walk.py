@@ -11,7 +11,9 @@ import json
 import re
 from collections.abc import Callable
 
-_JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[-0-9][-+0-9.eE]*+|[{}\[\]]', re.DOTALL)
+_JSON = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"|(?<![0-9A-Za-z])[-0-9][-+0-9.eE]*+(?![0-9A-Za-z])|[{}\[\]]', re.DOTALL
+)  # digits that letters touch are no number of a JSON text
 _COLON = re.compile(rb"[ \t\r\n]*+:")
 _ROW = re.compile(rb'"(?:[^"\\]++|\\.|"")*+"|[^(){},"]++', re.DOTALL)
 _DIMENSIONS = re.compile(rb"(?:\[[-0-9:]+\])+=")

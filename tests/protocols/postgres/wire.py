@@ -31,6 +31,12 @@ class Numbers:
     def hit(self, chunk: bytes) -> bool:
         return self.pattern.search(chunk) is not None
 
+    def places(self, chunk: bytes) -> list[int] | None:
+        return [match.end() for match in self.pattern.finditer(chunk)]
+
+    def takes_integers(self, column: str, digits: int) -> bool:
+        return digits >= 16
+
     def rewrite(self, value: bytes, column: str, kind: str, counts: dict[str, int]) -> bytes | None:
         self.read.append((value, kind))
         new, found = self.pattern.subn(b"[card]", value)

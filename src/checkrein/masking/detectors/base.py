@@ -1,8 +1,9 @@
 """What a detector is, and the regular-expression fragments that detectors share.
 
 Detection has two stages. Stage one (Hyperscan, over a whole chunk of the wire) asks only "is there anything here"; its
-patterns carry no boundaries, because the byte beside a value may be a length prefix that looks like a digit. Stage two
-finds the exact extents in one decoded value. Every span of stage two must be hit by a pattern of stage one.
+chunk is whole values joined by line feeds, so that a value's border is a border there too. Stage two finds the exact
+extents in one decoded value. Every span of stage two must be hit by a pattern of stage one, escapes that hide a border
+included.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from checkrein.masking import digits
 
 Span = tuple[int, int]
 Find = Callable[[bytes, bool], list[Span]]
@@ -19,17 +22,34 @@ Confirm = Callable[[bytes, int], bool]
 # A separator inside a number: hyphen, dot, space, their Unicode look-alikes (U+2010..2015, U+2212) and no-break spaces.
 SEPARATOR = rb"(?:[-. ]|\xe2\x80[\x90-\x95\xaf]|\xe2\x88\x92|\xc2\xa0)"
 
-# Stage one for numbers in three or more groups, shared by several detectors because it then costs one automaton: looser
-# than any of them, since the bytes of all separators are one class.
-GROUPED_DIGITS = rb"[0-9]{3}[-. )\x80-\xbf\xe2\xc2]{1,7}[0-9]{2,6}[-. \x80-\xbf\xe2\xc2]{1,6}[0-9]{4}"
-
 # Left border of a word. A literal `\n` (a log line quoted in a value) ends in a letter but is a border.
 LEFT = rb"(?:(?<![0-9A-Za-z])|(?<=\\[nrt]))"
 RIGHT = rb"(?![0-9A-Za-z])"
 
+# Left border for stage one, which has no look-around and reads what may still be escaped (JSON's `\\b`, `\\u00e9`).
+BORDER = rb"(?:^|[^0-9A-Za-z]|\\[A-Za-z]|\\u[0-9A-Fa-f]{4})"
+
 NEAR_BEFORE = 64
 NEAR_AFTER = 32
 """Bytes before and after a finding in which a context word counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A pattern of stage one that is better asked for apart from the words that begin most values.
+
+    `needle` is in every match: where a chunk lacks it, the pattern is not run; signs of one needle run together, those
+    without one are made of digits. Matches count only where `confirm(chunk, end)` says so; it must say yes wherever a
+    value could stand.
+    """
+
+    source: bytes
+    needle: bytes = b""
+    confirm: Confirm | None = None
+
+
+GROUPED = Sign(digits.GROUPS, confirm=digits.grouped)
+"""Numbers in three or more groups, for several detectors at once: looser than any of them."""
 
 
 def never_a_number(digits: bytes, near: bool) -> bool:
@@ -41,12 +61,12 @@ def never_a_number(digits: bytes, near: bool) -> bool:
 class Detector:
     """A recogniser of one kind of value.
 
-    `stage_one` are Hyperscan patterns (bytes, no assertions). `near_stage_one` are compiled beside them only for result
-    sets where a column's name matches `near` or `near_columns`. `find` returns the extents in one value; its second
-    argument says that a column or JSON key names the kind. `is_number` judges a whole number of an integer column.
-    `shape` names the token's shape. `custom` is an RE2 source for stage one, for detectors that a policy defines.
-    `confirmed_stage_one` is one more pattern, of a fixed length, whose matches count only where `confirm(chunk, end)`
-    says so; it must say yes wherever a value could begin there, whatever stands around it.
+    `stage_one` are Hyperscan patterns (bytes, no assertions) with literal words in them, `signs` the others.
+    `near_stage_one` are compiled beside them only for result sets where a column's name matches `near` or
+    `near_columns`. `find` returns the extents in one value; its second argument says that a column or JSON key names
+    the kind. `is_number` judges a whole number of an integer column; without such a name it never takes one of fewer
+    than `least_digits` (0: none at all). `shape` names the token's shape. `custom` is an RE2 source for stage one, for
+    detectors that a policy defines.
     """
 
     name: str
@@ -58,8 +78,8 @@ class Detector:
     near_stage_one: tuple[bytes, ...] = ()
     is_number: IsNumber = never_a_number
     custom: str = ""
-    confirmed_stage_one: bytes = b""
-    confirm: Confirm | None = None
+    signs: tuple[Sign, ...] = ()
+    least_digits: int = 0
 
     def is_near(self, name: str) -> bool:
         """Say whether a column's or key's name gives context to this detector."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import Detector, Find, Span, by_pattern, in_context
+from checkrein.masking.detectors.base import Detector, Find, Sign, Span, by_pattern, in_context
 
 _AWS_NEAR_SOURCE = rb"(?i)secret[ _-]?access[ _-]?key|aws[ _-]?secret|aws[ _-]?session"
 _AWS_NEAR = re.compile(_AWS_NEAR_SOURCE)
@@ -76,9 +76,11 @@ AZURE_KEY = Detector(
     find=_AZURE,
     stage_one=(
         rb"(?i)(?:AccountKey|AccessKey)=",
-        rb"(?:[A-Za-z0-9+/]|\\/){40}==",
-        rb"[78]Q~[A-Za-z0-9~._-]{8}",
         rb"sig=[A-Za-z0-9%/+\\]{8}",
         rb"JQQJ99|AZDO",
+    ),
+    signs=(
+        Sign(rb"(?:[A-Za-z0-9+/]|\\/){40}==", needle=b"=="),
+        Sign(rb"[78]Q~[A-Za-z0-9~._-]{8}", needle=b"Q~"),
     ),
 )

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import GROUPED_DIGITS, LEFT, RIGHT, SEPARATOR, Detector, Span, luhn, only_digits
+from checkrein.masking.detectors.base import (
+    BORDER,
+    GROUPED,
+    LEFT,
+    RIGHT,
+    SEPARATOR,
+    Detector,
+    Sign,
+    Span,
+    luhn,
+    only_digits,
+)
+from checkrein.masking.digits import run
 
 # First digits, as (low, high, lengths). Visa's 13 digits are no longer issued, and one millisecond timestamp in ten
 # passes Luhn, so they are left out. 19 digits are UnionPay's, Discover's and JCB's; Visa's only where grouped.
@@ -44,8 +56,6 @@ _PLAIN = rb"[2-68][0-9]{13,18}"
 _CARD = re.compile(LEFT + rb"(?:" + rb"|".join((_AMEX, _DINERS, _GROUPED, _PLAIN)) + rb")" + RIGHT)
 _FRACTION_BEFORE = re.compile(rb"[0-9][.,]\Z")
 _FRACTION_AFTER = re.compile(rb"[.,](?!0+(?![0-9]))[0-9]")
-
-_HEAD = rb"(?:4[0-9]{3}|5[0-9]{3}|6[0-9]{3}|3[04-9][0-9]{2}|2[2-7][0-9]{2}|8[12][0-9]{2})"
 
 
 def issued(digits: bytes) -> bool:
@@ -89,26 +99,20 @@ def is_number(digits: bytes, near: bool) -> bool:
     return (near or len(digits) <= 16) and is_card(digits)
 
 
-def may_begin(chunk: bytes, end: int) -> bool:
-    """Say whether a card of any length may begin 14 bytes before `end`: runs of digits in hashes mostly are none."""
-    start = end - 14
-    longest = min(len(chunk), start + 19)
-    place = end
-    while True:
-        if is_card(chunk[start:place]):
-            return True
-        if place >= longest or not 48 <= chunk[place] <= 57:
-            return False
-        place += 1
+_FIRST = 14
+
+
+def begins(chunk: bytes, end: int) -> bool:
+    """Say whether the run of digits that begins 14 bytes before `end` is, as a whole, a card."""
+    return is_card(run(chunk, end - _FIRST, 19))
 
 
 CREDIT_CARD = Detector(
     name="credit_card",
     shape="card",
     find=find,
-    stage_one=(GROUPED_DIGITS,),
     near_columns=re.compile(rb" (?:pan|cc|card|credit|debit|cardno|cardnumber|ccnum) "),
     is_number=is_number,
-    confirmed_stage_one=_HEAD + rb"[0-9]{10}",
-    confirm=may_begin,
+    signs=(GROUPED, Sign(BORDER + rb"[2-68][0-9]{13}", confirm=begins)),
+    least_digits=_FIRST,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from checkrein.masking.detectors.base import Detector, Span
+from checkrein.masking.detectors.base import Detector, Sign, Span
 
 # The domain is found first and the local part is read backwards from the `@`: linear however long the value is.
 _DOMAIN = re.compile(
@@ -50,5 +50,5 @@ EMAIL = Detector(
     name="email",
     shape="email",
     find=find,
-    stage_one=(rb"[^\x00-\x20]@[A-Za-z0-9\x80-\xff\\]",),
+    signs=(Sign(rb"[^\x00-\x20]@[A-Za-z0-9\x80-\xff\\]", needle=b"@"),),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from checkrein.masking.detectors.base import Detector, Span
+from checkrein.masking.detectors.base import Detector, Sign, Span
 
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = re.compile(
@@ -45,10 +45,10 @@ IP_ADDRESS = Detector(
     name="ip_address",
     shape="ip",
     find=find,
-    stage_one=(
-        rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
-        rb"(?:[0-9A-Fa-f]{1,4}:){6}[0-9A-Fa-f]",
-        rb"[0-9A-Fa-f]::",
-        rb"::[0-9A-Fa-f]{1,4}[:.]",
+    signs=(
+        Sign(rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", needle=b"."),
+        Sign(rb"(?:[0-9A-Fa-f]{1,4}:){6}[0-9A-Fa-f]", needle=b":"),
+        Sign(rb"[0-9A-Fa-f]::", needle=b":"),
+        Sign(rb"::[0-9A-Fa-f]{1,4}[:.]", needle=b":"),
     ),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from checkrein.masking.detectors.base import (
-    GROUPED_DIGITS,
+    GROUPED,
     LEFT,
     RIGHT,
     SEPARATOR,
     Detector,
+    Sign,
     Span,
     in_context,
     only_digits,
@@ -88,11 +89,11 @@ PHONE = Detector(
     name="phone",
     shape="phone",
     find=find,
-    stage_one=(
-        rb"\+[1-9]" + SEPARATOR + rb"{0,2}[(/]?[0-9]",
-        rb"00[1-9][0-9]{0,2} ",
-        GROUPED_DIGITS,
-        _NEAR_SOURCE,
+    stage_one=(_NEAR_SOURCE,),
+    signs=(
+        GROUPED,
+        Sign(rb"\+[1-9]" + SEPARATOR + rb"{0,2}[(/]?[0-9]", needle=b"+"),
+        Sign(rb"00[1-9][0-9]{0,2} ", needle=b"00"),
     ),
     near=NEAR,
     near_columns=re.compile(rb" (?:tel|telephone|cell|fax|phones?|sms|gsm|handy) "),

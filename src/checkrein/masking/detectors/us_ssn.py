@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from checkrein.masking.detectors.base import (
-    GROUPED_DIGITS,
+    GROUPED,
     LEFT,
     RIGHT,
     SEPARATOR,
@@ -62,7 +62,8 @@ US_SSN = Detector(
     name="us_ssn",
     shape="ssn",
     find=find,
-    stage_one=(GROUPED_DIGITS, _NEAR_SOURCE),
+    stage_one=(_NEAR_SOURCE,),
+    signs=(GROUPED,),
     near=NEAR,
     near_columns=re.compile(rb" (?:ssn|sin|tin|social) "),
     near_stage_one=(rb"[0-9]{7}",),

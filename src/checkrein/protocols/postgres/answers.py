@@ -12,26 +12,16 @@ from mypy_extensions import i64
 
 from checkrein.core.errors import MaskError, ProtocolError
 from checkrein.core.framing import int32_at
-from checkrein.core.limits import MASK_MEMO, MASK_MEMO_BYTES, ROW_COLUMNS
-from checkrein.core.maskplan import MaskFunction, MaskPlan
+from checkrein.core.limits import ROW_COLUMNS
+from checkrein.core.maskplan import ColumnPlan, MaskFunction, MaskPlan, Scanner
 from checkrein.core.side import Side
+from checkrein.core.stars import Partial
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
 from checkrein.protocols.postgres.messages import RowColumn
+from checkrein.protocols.postgres.row_writer import NOTHING, Memo, RowWriter, framed
 from checkrein.protocols.postgres.values import Types, base_type, codec_of, column_infos, is_text
 
 __all__ = ["RowColumn", "RowMasker", "column_infos", "parse_row_description", "sample_rows"]
-
-NULL_CELL: Final = b"\xff\xff\xff\xff"
-_PACKED: Final[list[bytes]] = [size.to_bytes(4, "big") for size in range(4096)]
-_NOTHING: Final = b""
-
-
-def pack32(number: i64) -> bytes:
-    """Return an unsigned 32-bit integer in network order; small ones from a table."""
-    if number < 4096:
-        return _PACKED[number]
-    whole: int = number
-    return whole.to_bytes(4, "big")
 
 
 def parse_row_description(payload: bytes) -> tuple[RowColumn, ...]:
@@ -73,8 +63,27 @@ def _column(name: bytes, payload: bytes, at: int) -> RowColumn:
     )
 
 
-BLOCK_CELLS: Final = 64
-"""Cells that are asked about together after a hit: few enough to read, many enough to be asked at once."""
+_PASS: Final = 0
+_STARS: Final = 1
+_MASK: Final = 2
+_SCAN: Final = 3
+_READ: Final = 4
+"""What a column owes: nothing, stars in place, any other mask, detectors after stage one, detectors at once."""
+
+_INTEGER_DIGITS: Final = {21: 5, 23: 10, 26: 10}
+"""Digits of the largest int2, int4 and oid: too few for most of what detectors look for."""
+
+
+class _Column:
+    """What one column owes, what does it, and how many of its cells were masked since they were counted."""
+
+    def __init__(self, duty: int, rewriter: MaskFunction | None, stars: Partial | None, label: str) -> None:
+        self.duty = duty
+        self.rewriter = rewriter
+        self.stars = stars
+        self.label = label
+        self.memo = Memo()
+        self.masked: i64 = 0
 
 
 class RowMasker:
@@ -88,29 +97,36 @@ class RowMasker:
         if len(plan.columns) != len(columns):
             raise MaskError("the mask plan is for another number of columns")
         self._plan = plan
-        self._columns: i64 = len(columns)
-        self._masks: list[CellRewriter | None] = [None] * len(columns)
-        self._scans: list[CellRewriter | None] = [None] * len(columns)
-        self._plain: list[MaskFunction | None] = [None] * len(columns)
-        self._memos: list[dict[bytes, bytes]] = [{} for _ in columns]
-        self._labels: list[str] = [one.label if one is not None else "" for one in plan.columns]
-        self._owes: list[bool] = [False] * len(columns)
-        self._last_scan: i64 = -1
-        self._last_mask: i64 = -1
-        for at, (duty, column) in enumerate(zip(plan.columns, columns, strict=True)):
-            if duty is None:
-                continue
-            if duty.mask is not None:
-                leaf = mask_leaf(duty.mask, encoding)
-                self._masks[at] = CellRewriter(column.type_oid, column.format == 1, types, leaf, True)
-                if encoding != "LATIN1" and is_text(base_type(column.type_oid, types), types):
-                    self._plain[at] = duty.mask
-                self._owes[at] = True
-                self._last_mask = at
-            elif duty.scan and plan.scanner is not None:
-                leaf = scan_leaf(plan.scanner, duty.label or column.name, plan.counts, encoding)
-                self._scans[at] = CellRewriter(column.type_oid, column.format == 1, types, leaf, False)
-                self._last_scan = at
+        self._count: i64 = len(columns)
+        self._columns: list[_Column] = [
+            self._owed(duty, column, types, encoding) for duty, column in zip(plan.columns, columns, strict=True)
+        ]
+        duties = [column.duty for column in self._columns]
+        self._duties = bytes(duties)
+        self._scanned = [column for column in self._columns if column.duty >= _SCAN]
+        self._always = [column.duty == _READ for column in self._scanned]
+        self._last: i64 = max([at for at, duty in enumerate(duties) if duty != _PASS], default=-1)
+
+    def _owed(self, duty: ColumnPlan | None, column: RowColumn, types: Types, encoding: str) -> _Column:
+        """Fix what one column owes, and what does it."""
+        mask, scanner = (duty.mask, self._plan.scanner) if duty is not None else (None, None)
+        binary = column.format == 1
+        oid = base_type(column.type_oid, types)
+        if duty is not None and mask is not None:
+            if encoding == "LATIN1" or not is_text(oid, types):
+                rewriter = CellRewriter(column.type_oid, binary, types, mask_leaf(mask, encoding), True)
+                return _Column(_MASK, rewriter, None, duty.label)
+            stars = mask if isinstance(mask, Partial) else None
+            return _Column(_MASK if stars is None else _STARS, mask, stars, duty.label)
+        if duty is None or not duty.scan or scanner is None:
+            return _Column(_PASS, None, None, "")
+        label = duty.label or column.name
+        digits = _INTEGER_DIGITS.get(oid, 0)
+        if digits and not scanner.takes_integers(label, digits):
+            return _Column(_PASS, None, None, "")
+        leaf = scan_leaf(scanner, label, self._plan.counts, encoding)
+        reader = CellRewriter(column.type_oid, binary, types, leaf, False)
+        return _Column(_READ if reader.needs_reading else _SCAN, reader, None, label)
 
     def rewrite(self, buffer: bytes, start: i64, end: i64) -> bytes:
         """Return the rows of `buffer[start:end]`, which must be whole DataRow frames, masked.
@@ -118,181 +134,160 @@ class RowMasker:
         Raises MaskError when a row is not what its description says or a cell cannot be masked (I5); nothing of the run
         may be sent then.
         """
-        found: list[list[bytes]] | None = None
-        last: i64 = self._last_mask
-        if self._last_scan >= 0:
-            found = self._scan(buffer, start, end)
-            if found is not None and self._last_scan > last:
-                last = self._last_scan
-        if last < 0:
+        if self._last < 0:
             return buffer[start:end]
-        return self._write(buffer, start, end, last, found)
+        cells: list[bytes] = []
+        writer = RowWriter(buffer, start)
+        self._walk(buffer, start, end, cells, None, writer)
+        found = self._scan(cells) if cells else None
+        if found is not None:
+            for column in self._columns:
+                column.masked = 0  # the cells are masked once more
+            writer = RowWriter(buffer, start)
+            self._walk(buffer, start, end, cells, found, writer)
+        self._tally()
+        return writer.joined(end)
 
-    def _scan(self, buffer: bytes, start: i64, end: i64) -> list[list[bytes]] | None:
-        """Return, for every column in which something was found, the framed new cells (empty: unchanged); else None.
+    def _walk(
+        self,
+        buffer: bytes,
+        start: i64,
+        end: i64,
+        cells: list[bytes],
+        found: list[bytes] | None,
+        writer: RowWriter,
+    ) -> None:
+        """Write masked rows and gather the cells to be scanned; the second time, write what was `found` in these.
 
-        Stage one sees the cells of a column joined by line feeds, not the raw frames: there a size byte or the type
-        byte of the next row may be a letter or digit, and a detector that asks for a word boundary would say no. Where
-        escapes or doubled quotes could hide something from it, every cell is read.
+        `found` has for each of those cells the framed one that stands instead, or nothing where it stays.
         """
-        cells = self._gather(buffer, start, end)
-        found: list[list[bytes]] = [[] for _ in range(self._columns)]
-        any_found = False
-        for at in range(self._columns):
-            rewriter = self._scans[at]
-            if rewriter is None or not cells[at]:
-                continue
-            if self._suspect(rewriter, b"\n".join(cells[at])):
-                new = self._read(rewriter, cells[at])
-                if new is not None:
-                    found[at] = new
-                    any_found = True
-        return found if any_found else None
-
-    def _read(self, rewriter: CellRewriter, cells: list[bytes]) -> list[bytes] | None:
-        """Stage two for one column's cells; None when nothing was found.
-
-        A hit over thousands of cells is narrowed down by asking stage one again block by block: only the cells of a
-        block that hits are read.
-        """
-        out: list[bytes] = []
-        changed = False
-        first: i64 = 0
-        count: i64 = len(cells)
-        while first < count:
-            block = cells[first : first + BLOCK_CELLS]
-            first += BLOCK_CELLS
-            if count > BLOCK_CELLS and not self._suspect(rewriter, b"\n".join(block)):
-                out.extend([_NOTHING] * len(block))
-                continue
-            for cell in block:
-                new = carefully(rewriter, cell) if cell else cell
-                if new is cell or new == cell:
-                    out.append(_NOTHING)
-                else:
-                    out.append(NULL_CELL if new is None else pack32(len(new)) + new)
-                    changed = True
-        return out if changed else None
-
-    def _suspect(self, rewriter: CellRewriter, joined: bytes) -> bool:
-        """Whether cells joined by line feeds must be read one by one."""
-        scanner = self._plan.scanner
-        assert scanner is not None
-        return rewriter.needs_reading or b"\\" in joined or b'""' in joined or scanner.hit(joined)
-
-    def _gather(self, buffer: bytes, start: i64, end: i64) -> list[list[bytes]]:
-        """Return the cells of every column to be scanned, row by row; NULL is empty."""
-        lists: list[list[bytes]] = [[] for _ in range(self._columns)]
-        wanted: list[bool] = [one is not None for one in self._scans]
-        last: i64 = self._last_scan
+        last: i64 = self._last
+        duties = self._duties
         at: i64 = start
+        slot: i64 = 0
         while at < end:
             stop: i64 = self._row(buffer, at, end)
+            writer.row(at)
             cell: i64 = at + 7
             column: i64 = 0
             while column <= last:
-                size: i64 = self._size(buffer, cell, stop)
-                if wanted[column]:
-                    if size < 0:
-                        lists[column].append(_NOTHING)
-                    else:
-                        lists[column].append(buffer[cell + 4 : cell + 4 + size])
-                cell += 4
-                if size > 0:
-                    cell += size
+                value: i64 = cell + 4
+                if value > stop:
+                    raise MaskError("a cell is cut off")
+                size: i64 = int32_at(buffer, cell)
+                after: i64 = value + size
+                null: bool = size == 0xFFFFFFFF
+                if null:
+                    after = value
+                elif after > stop:
+                    raise MaskError("a cell is cut off")
+                duty: i64 = duties[column]
+                if duty >= _SCAN:
+                    if found is None:
+                        cells.append(NOTHING if null else buffer[value:after])
+                    elif found[slot]:
+                        writer.put(cell, after, found[slot])
+                    slot += 1
+                elif duty != _PASS and not null:
+                    owes = self._columns[column]
+                    owes.masked += 1
+                    if duty != _STARS or not _starred(owes, buffer, value, after, writer):
+                        writer.put(cell, after, _masked(owes, buffer[value:after]))
+                cell = after
                 column += 1
+            writer.close(stop)
             at = stop
-        return lists
 
     def _row(self, buffer: bytes, at: i64, end: i64) -> i64:
         """Return the end of the row at an offset, having checked that it is one of ours."""
         if end - at < 7 or buffer[at] != 0x44:
             raise MaskError("a row is not a whole DataRow")
         stop: i64 = at + 1 + int32_at(buffer, at + 1)
-        if stop > end or stop < at + 7 or ((buffer[at + 5] << 8) | buffer[at + 6]) != self._columns:
+        high: i64 = buffer[at + 5]
+        low: i64 = buffer[at + 6]
+        if stop > end or stop < at + 7 or (high << 8 | low) != self._count:
             raise MaskError("a row is not what its description says")
         return stop
 
-    def _size(self, buffer: bytes, cell: i64, stop: i64) -> i64:
-        """Return the size of the cell whose size field is at an offset; -1 for NULL."""
-        if stop - cell < 4:
-            raise MaskError("a cell is cut off")
-        size: i64 = int32_at(buffer, cell)
-        if size == 0xFFFFFFFF:
-            return -1
-        if size > stop - cell - 4:
-            raise MaskError("a cell is cut off")
-        return size
+    def _scan(self, cells: list[bytes]) -> list[bytes] | None:
+        """Return, for every cell in which something was found, the framed new one (else nothing); None: in no cell.
 
-    def _write(self, buffer: bytes, start: i64, end: i64, last: i64, found: list[list[bytes]] | None) -> bytes:
-        parts: list[bytes] = []
-        counts: list[int] = [0] * self._columns
-        copied: i64 = start
-        at: i64 = start
-        row: i64 = 0
-        while at < end:
-            stop: i64 = self._row(buffer, at, end)
-            cell: i64 = at + 7
-            header: i64 = -1
-            grown: i64 = 0
-            column: i64 = 0
-            while column <= last:
-                size: i64 = self._size(buffer, cell, stop)
-                after: i64 = cell + 4
-                if size >= 0:
-                    after += size
-                    new = _NOTHING
-                    if self._owes[column]:
-                        new = self._masked(column, buffer[cell + 4 : after])
-                        counts[column] += 1
-                    elif found is not None and found[column]:
-                        new = found[column][row]
-                    if new:
-                        change: i64 = len(new) - (after - cell)
-                        if header < 0 and (change != 0 or column < last):
-                            parts.append(buffer[copied : at + 1])
-                            header = len(parts)
-                            parts.append(_NOTHING)
-                            copied = at + 5
-                        parts.append(buffer[copied:cell])
-                        parts.append(new)
-                        copied = after
-                        grown += change
-                cell = after
-                column += 1
-            if header >= 0:
-                parts[header] = pack32(stop - at - 1 + grown)
-            at = stop
-            row += 1
-        self._count(counts)
-        if not parts:
-            return buffer[start:end]
-        parts.append(buffer[copied:end])
-        return _NOTHING.join(parts)
+        Raw frames are not scanned: there a size byte or the type byte of the next row may be a letter or digit, and a
+        detector that asks for a word boundary would say no.
+        """
+        scanner = self._plan.scanner
+        assert scanner is not None
+        found: list[bytes] = [NOTHING] * len(cells)
+        changed = False
+        for slot in suspects(scanner, cells, self._always):
+            rewriter = self._scanned[slot % len(self._scanned)].rewriter
+            assert rewriter is not None
+            cell = cells[slot]
+            new = carefully(rewriter, cell)
+            if new is not cell and new != cell:
+                found[slot] = framed(new)
+                changed = True
+        return found if changed else None
 
-    def _masked(self, column: i64, value: bytes) -> bytes:
-        """Return the framed new cell of a masked column."""
-        memo = self._memos[column]
-        known = memo.get(value)
-        if known is not None:
-            return known
-        rewriter: MaskFunction | None = self._plain[column]
-        if rewriter is None:
-            rewriter = self._masks[column]
-        assert rewriter is not None
-        new = carefully(rewriter, value)
-        framed = NULL_CELL if new is None else pack32(len(new)) + new
-        if len(value) <= MASK_MEMO_BYTES:
-            if len(memo) >= MASK_MEMO:
-                memo.clear()
-            memo[value] = framed
-        return framed
-
-    def _count(self, counts: list[int]) -> None:
+    def _tally(self) -> None:
+        """Add the masked cells of a run to the totals."""
         totals = self._plan.counts
-        for label, count in zip(self._labels, counts, strict=True):
+        for column in self._columns:
+            count: int = column.masked
             if count:
-                totals[label] = totals.get(label, 0) + count
+                totals[column.label] = totals.get(column.label, 0) + count
+                column.masked = 0
+
+
+def _starred(column: _Column, buffer: bytes, start: i64, end: i64, writer: RowWriter) -> bool:
+    """Write a partially masked cell in place; False when it is not ASCII."""
+    mask = column.stars
+    assert mask is not None
+    stars = mask.hidden(buffer, start, end)
+    if stars is None:
+        return False
+    writer.cover(mask.begin, stars)
+    return True
+
+
+def _masked(column: _Column, value: bytes) -> bytes:
+    """Return the framed new cell of a masked column."""
+    known = column.memo.get(value)
+    if known is not None:
+        return known
+    rewriter = column.rewriter
+    assert rewriter is not None
+    new = framed(carefully(rewriter, value))
+    column.memo.keep(value, new)
+    return new
+
+
+def suspects(scanner: Scanner, cells: list[bytes], always: list[bool]) -> list[int]:
+    """Return the indices of the cells that stage two has to read; never an empty one.
+
+    Stage one sees the cells joined by line feeds, so that nothing beside a value can hide its border. To be read are
+    those that it points at, those with a backslash or doubled quote, whose escapes could hide something from it, and
+    the cells of columns that are `always` read (one entry a column; cells are in row order).
+    """
+    joined = b"\n".join(cells)
+    places = scanner.places(joined)
+    escaped = b"\\" in joined or (b'"' in joined and b'""' in joined)
+    if places is not None and not places and not escaped and True not in always:
+        return []
+    found: list[int] = []
+    width: i64 = len(always)
+    marks: i64 = 0 if places is None else len(places)
+    mark: i64 = 0
+    stop: i64 = -1
+    for slot, cell in enumerate(cells):
+        stop += 1 + len(cell)
+        hit = places is None or always[slot % width]
+        while places is not None and mark < marks and places[mark] <= stop:
+            hit = True
+            mark += 1
+        if cell and (hit or (escaped and (b"\\" in cell or b'""' in cell))):
+            found.append(slot)
+    return found
 
 
 def carefully(rewriter: MaskFunction, value: bytes) -> bytes | None:

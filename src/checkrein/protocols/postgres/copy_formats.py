@@ -8,7 +8,7 @@ from checkrein.core.errors import MaskError
 from checkrein.core.framing import frame, int32_at
 from checkrein.core.limits import COPY_REMAINDER
 from checkrein.core.maskplan import MaskPlan
-from checkrein.protocols.postgres.answers import carefully
+from checkrein.protocols.postgres.answers import carefully, suspects
 from checkrein.protocols.postgres.cells import CellRewriter, mask_leaf, scan_leaf
 from checkrein.protocols.postgres.copy_rows import rows_of
 from checkrein.protocols.postgres.messages import RowColumn
@@ -132,22 +132,25 @@ class CopyMasker:
         if rewriter is None or not rows:
             return
         values = [self._form.decode(row[at]) for row in rows]
-        if scan is not None and not self._suspect(scan, values):
+        if scan is not None:
+            self._found(at, scan, rows, [value or b"" for value in values])
             return
         masked = 0
         for row, value in zip(rows, values, strict=True):
-            if value is None:
-                continue
-            new = carefully(rewriter, value)
-            masked += 1
-            if new is not value and new != value:
-                row[at] = self._form.encode(new)
+            if value is not None:
+                self._put(row, at, value, carefully(rewriter, value))
+                masked += 1
         duty = self._plan.columns[at]
-        if mask is not None and duty is not None and masked:
+        if duty is not None and masked:
             self._plan.counts[duty.label] = self._plan.counts.get(duty.label, 0) + masked
 
-    def _suspect(self, scan: CellRewriter, values: list[bytes | None]) -> bool:
-        joined = b"\n".join([value for value in values if value])
+    def _found(self, at: int, scan: CellRewriter, rows: list[_Row], values: list[bytes]) -> None:
+        """Let the detectors read a column's values where stage one points at them."""
         scanner = self._plan.scanner
         assert scanner is not None
-        return scan.needs_reading or b"\\" in joined or b'""' in joined or scanner.hit(joined)
+        for index in suspects(scanner, values, [scan.needs_reading]):
+            self._put(rows[index], at, values[index], carefully(scan, values[index]))
+
+    def _put(self, row: _Row, at: int, value: bytes, new: bytes | None) -> None:
+        if new is not value and new != value:
+            row[at] = self._form.encode(new)
