@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from checkrein.core import limits
 from checkrein.core.verdict import CustomDetector
 from checkrein.masking.detectors import KNOWN, detectors_for
+from checkrein.masking.recognise import SHORT_NUMBER
 from tests.masking.support import rewritten, scanner, stage_two
 
 CARD = "4111111111111111"
@@ -239,3 +240,18 @@ def test_long_values_take_linear_time() -> None:
         b"sk-",
     ):
         scan.rewrite(piece * (300_000 // len(piece)), "c", "text", {})
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_short_numbers_are_nothing(name: str) -> None:
+    """Stage one answers for numbers of few digits without looking: no detector may find anything in one."""
+    for detector in detectors_for(name, None):
+        for number in [*range(0, 1000), *range(1000, 10**SHORT_NUMBER, 997)]:
+            for text in (b"%d" % number, b"%06d" % number):
+                assert not detector.find(text, False) and not detector.is_number(text, False)
+
+
+def test_short_numbers_of_custom_detectors_are_looked_at() -> None:
+    """A policy's own detector may look for short numbers."""
+    own = CustomDetector(name="badge", pattern="[0-9]{5}")
+    assert rewritten(scanner(custom=own), "12345") != "12345"

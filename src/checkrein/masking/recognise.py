@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import hyperscan
 import re2
@@ -25,6 +25,10 @@ _ESCAPES = (
 )
 _CUSTOM_ESCAPES = (Sign(rb"\\", needle=b"\\"), Sign(rb'""', needle=b'""'))
 """A policy's own pattern may match quotes, backslashes and control characters: any escape may hide it."""
+
+
+SHORT_NUMBER: Final = 6
+"""Digits that are too few for every detector of ours, a column's name aside: most parameters are such numbers."""
 
 
 class _Report:
@@ -119,6 +123,7 @@ class Recogniser:
             for index, detector in enumerate(detectors)
             if detector.custom
         )
+        self._plain = not self._custom and not active
         self._banks = self._compiled(active)
 
     def _compiled(self, active: frozenset[int]) -> list[_Bank]:
@@ -141,6 +146,8 @@ class Recogniser:
 
     def hit(self, chunk: bytes) -> bool:
         """Say whether anything may be found in values joined by line feeds; never a false no."""
+        if len(chunk) <= SHORT_NUMBER and self._plain and chunk.isdigit():
+            return False
         scan = _Scan(chunk, True, False)
         try:
             for bank in self._banks:

@@ -17,7 +17,7 @@ import zstandard
 
 from checkrein.recording.files import create, reopen, sync_folder, write_all
 
-LEVEL: Final = 3
+LEVEL: Final = 1
 SUMMARY: Final = "closed.json"
 
 
