@@ -246,7 +246,7 @@ def test_long_values_take_linear_time() -> None:
 def test_short_numbers_are_nothing(name: str) -> None:
     """Stage one answers for numbers of few digits without looking: no detector may find anything in one."""
     for detector in detectors_for(name, None):
-        for number in [*range(0, 1000), *range(1000, 10**SHORT_NUMBER, 997)]:
+        for number in [*range(1000), *range(1000, 10**SHORT_NUMBER, 997)]:
             for text in (b"%d" % number, b"%06d" % number):
                 assert not detector.find(text, False) and not detector.is_number(text, False)
 

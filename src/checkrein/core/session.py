@@ -7,7 +7,7 @@ once. `end()` and `Killed` must leave nothing half-said. The relay closes every 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -33,10 +33,15 @@ class SnapshotChanged(msgspec.Struct, frozen=True):
 SessionEvent = Killed | Cancelled | SnapshotChanged
 
 
+def _never(step: Any) -> None:
+    """Answer no step at once."""
+
+
 class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a session is born with. `random(n)` gives n unpredictable bytes (ids and bytes come in as arguments).
 
     `cancel_key` is this session's own key, to be told to the client where the protocol has such a thing.
+    `prompt` answers a Decide or Query that takes no waiting; None: yield it. A session may do without, and yield all.
     `tls_offered`: the listener has a certificate. `plaintext_allowed`: this client may do without TLS (loopback).
     """
 
@@ -46,6 +51,7 @@ class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     cancel_key: bytes = b""
     tls_offered: bool = True
     plaintext_allowed: bool = False
+    prompt: Callable[[Any], Any] = _never
     gateway_name: str = "checkrein"
     version: str = ""
 

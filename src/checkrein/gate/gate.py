@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from checkrein.core import events
 from checkrein.core.decision import Decision
 from checkrein.core.errors import CheckreinError
@@ -63,11 +65,12 @@ class Gate(Asking):
     """The gate of one session. `deadline` is when the session must end (epoch seconds), None while there is none."""
 
     def __init__(self, gateway: Gateway, spec: ProtocolSpec, context: SessionContext) -> None:
-        super().__init__(gateway, spec.session(context), context)
+        super().__init__(gateway, spec.session(replace(context, prompt=self._answer_at_once)), context)
         self._spec = spec
         self._admission = Admission(gateway, spec, context)
         self._own = spec.own_messages | spec.upkeep
         self._closed = False
+        self._now = 0.0
         self.target: Target | None = None
         self.profile: Profile | None = None
         self.deadline: float | None = None
@@ -80,6 +83,7 @@ class Gate(Asking):
 
     def receive(self, side: Side, data: bytes, now: float) -> Verb:
         """Bytes arrived on a side."""
+        self._now = now
         verb = self._session.receive(side, data, now)
         return self._listed(verb, now) if isinstance(verb, list) else self._prompt(verb, now)
 
@@ -128,16 +132,21 @@ class Gate(Asking):
 
     def _listed(self, steps: list[Step], now: float) -> Verb:
         """Deal with a list of steps, none of which needs an answer."""
-        back: list[bytes] = []
         for step in steps:
-            if type(step) is Send and step.to is CLIENT:
-                back.append(step.data)
-            elif type(step) is not Answered:
+            if type(step) is not Send and type(step) is not Answered:
                 return self._drive(steps_of(steps), now)
+        out: list[bytes] = []
+        back: list[bytes] = []
         for step in steps:
             if type(step) is Answered:
                 self._answered(step)
-        return self._written([], back)
+            elif type(step) is Send:
+                if step.to is CLIENT:
+                    back.append(step.data)
+                else:
+                    self._check(step)
+                    out.append(step.data)
+        return self._flush(out, back) if self._persist and out else self._written(out, back)
 
     def _written(self, out: list[bytes], back: list[bytes]) -> list[Step]:
         """Return what leaves, the journal written: one write a side."""
@@ -149,6 +158,10 @@ class Gate(Asking):
         if back:
             sends.append(gathered(CLIENT, back))
         return sends
+
+    def _answer_at_once(self, step: Any) -> Any:
+        """Answer a step of the session's that takes no waiting, while a verb of its runs; None: it must be yielded."""
+        return self._at_once(step, self._now) if type(step) is Decide else self._cached(step)
 
     def _advance(self, run: _Run, reply: Any) -> Any:
         """Drive a verb until it ends (None) or yields a step that must wait, which is returned."""

@@ -57,6 +57,7 @@ class Judging:
     def __init__(self, state: State, reader: Reader) -> None:
         self._state = state
         self._reader = reader
+        self.prompt = state.context.prompt
         self._settled = Query(CatalogChange(state.changer, settled=True), fresh=True)
 
     # --- the catalog ---------------------------------------------------------------------------

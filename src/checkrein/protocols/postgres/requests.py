@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.statement import Effect, Statement
-from checkrein.core.steps import Steps
+from checkrein.core.steps import Decide, Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
@@ -140,30 +141,51 @@ class Requests(Preparing):
             return True
         return self._execute(data, portal, limit)
 
-    def _execute(self, data: bytes, portal: Portal, limit: int) -> Steps[bool]:
-        act = portal.reading.act
+    def _execute(self, data: bytes, portal: Portal, limit: int) -> Handled:
         asked = portal.asked
         portal.asked = None
         if asked is not None and not asked.waited:
-            decision = asked
-        else:
-            statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
-            decision = yield self.judging.step(statement, True, asked or portal.prepared.decision, act)
+            return self._decided(data, portal, limit, asked)
+        statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
+        step = self.judging.step(statement, True, asked or portal.prepared.decision, portal.reading.act)
+        decision: Decision | None = self.judging.prompt(step)
+        if decision is None:
+            return self._execute_later(data, portal, limit, step)
+        return self._decided(data, portal, limit, decision)
+
+    def _execute_later(self, data: bytes, portal: Portal, limit: int, step: Decide) -> Steps[bool]:
+        """Execute what people are asked about first."""
+        decision: Decision = yield step
+        done = self._decided(data, portal, limit, decision)
+        if not isinstance(done, bool):
+            done = yield from done
+        return done
+
+    def _decided(self, data: bytes, portal: Portal, limit: int, decision: Decision) -> Handled:
         if decision.refusal is not None:
             self.refuse_decided(decision)
             return True
-        result = Result(decision, act)
-        wrong: Refusal | None = None
+        result = Result(decision, portal.reading.act)
         if limit and must_hold(result):
-            wrong = Refusal(code="limit", reason="a write that owes masks or limits cannot be fetched in pieces")
-        elif act.kind == "copy_out" and decision.owed:
-            wrong = yield from plan_copy(self.state, self.answers, result)
-        if wrong is not None:
-            yield abandoned(decision)
-            self.refuse(wrong, None)
-            return True
-        self._run(data, portal, result)
+            reason = "a write that owes masks or limits cannot be fetched in pieces"
+            self._abandon(decision, Refusal(code="limit", reason=reason))
+        elif result.act.kind == "copy_out" and decision.owed:
+            return self._execute_copy(data, portal, result)
+        else:
+            self._run(data, portal, result)
         return True
+
+    def _execute_copy(self, data: bytes, portal: Portal, result: Result) -> Steps[bool]:
+        wrong = yield from plan_copy(self.state, self.answers, result)
+        if wrong is None:
+            self._run(data, portal, result)
+        else:
+            self._abandon(result.decision, wrong)
+        return True
+
+    def _abandon(self, decision: Decision, refusal: Refusal) -> None:
+        self.state.notes.append(abandoned(decision))
+        self.refuse(refusal, None)
 
     def _run(self, data: bytes, portal: Portal, result: Result) -> None:
         """Forward an Execute; whatever owes a mask is described first, a write before it runs."""

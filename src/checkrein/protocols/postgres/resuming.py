@@ -23,6 +23,13 @@ class Resuming:
         self._queries = queries
         self._answers = answers
 
+    def ready(self) -> bool:
+        """Whether what was waited for is there."""
+        collected = self.state.paused
+        if collected is None:
+            return False
+        return not self.state.queue if collected.purpose == "running" else bool(collected.done)
+
     def resume(self) -> Steps[None]:
         """Go on with what waited for hidden answers, once they are all there."""
         state = self.state

@@ -14,7 +14,7 @@ from checkrein.core.framing import frame_size, run_of
 from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
-from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Send, Steps, Verb
+from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Query, Send, Steps, Verb
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.answering import Answers
@@ -50,6 +50,9 @@ class PostgresSession:
         self._requests = Requests(self.state, self._judging, self._answers)
         self._queries = Queries(self._requests, self._answers)
         self._resuming = Resuming(self._requests, self._queries, self._answers)
+        self._stalled = False
+        self._anew = False
+        self._handled = 0
         self._handlers: dict[str, Callable[[bytes], Handled]] = {
             "query": self._queries.query,
             "parse": self._requests.parse,
@@ -77,32 +80,44 @@ class PostgresSession:
         """Bytes arrived on a side."""
         state = self.state
         if state.phase != "ready":
-            return self._guarded(self._entry(side, data))
+            return self._guarded(self._entry(side, data), None)
         broke: ProtocolError | Broken | None = None
         rest: Steps[None] | None = None
+        self._stalled = False
         try:
             if side is CLIENT:
                 self._take_in(data)
+                rest = self._work()
+                if rest is None:
+                    return state.drain()
             else:
                 rest = self._answers.receive(data)
-                if rest is None and state.paused is None and len(state.inbox) <= state.at:
+                if rest is None and not self._waits():
                     return state.drain()
         except (ProtocolError, Broken) as error:
             broke = error
-        return self._guarded(rest) if broke is None else self._broke(broke)
+        if broke is not None:
+            return self._broke(broke)
+        return self._guarded(None, rest) if side is CLIENT else self._guarded(rest, None)
 
-    def _guarded(self, first: Steps[None] | None) -> Steps[None]:
-        """Run steps, then deal with what the client said; what breaks on the way is told natively."""
+    def _waits(self) -> bool:
+        """Whether something of the client's waits to be dealt with."""
+        state = self.state
+        return state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at)
+
+    def _guarded(self, first: Steps[None] | None, work: Steps[None] | None) -> Steps[None]:
+        """Run steps, and what is left of the client's messages; what breaks on the way is told natively."""
         state = self.state
         broke: ProtocolError | Broken | None = None
         try:
-            if first is not None:
-                yield from first
-            if state.phase == "ready" and (state.paused is not None or len(state.inbox) > state.at):
-                if state.output:
-                    for step in state.drain():
-                        yield step
-                yield from self._work()
+            if work is None:
+                if first is not None:
+                    yield from first
+                for step in state.drain():
+                    yield step
+                work = self._work() if self._waits() else None
+            if work is not None:
+                yield from self._working(work)
         except (ProtocolError, Broken) as error:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
         if broke is not None:
@@ -182,45 +197,85 @@ class PostgresSession:
 
     # --- the client's messages -----------------------------------------------------------------
 
-    def _work(self) -> Steps[None]:
-        """Deal with the client's messages until one must wait. One generator at a time does this."""
+    def _work(self) -> Steps[None] | None:
+        """Deal with the client's messages until one must wait; return the steps that must come before it goes on."""
+        if self.state.working:
+            return None
+        self._handled = 0
+        rest = self._next()
+        if rest is None:
+            self._trim()
+        return rest
+
+    def _working(self, rest: Steps[None] | None) -> Steps[None]:
+        """Go on with steps and messages in turn. One generator at a time does this."""
         state = self.state
-        if state.working:
-            return
         state.working = True
         try:
-            if state.paused is not None:
-                yield from self._resuming.resume()
-            handled = 0
-            while self._free():
-                start = state.at
-                size = frame_size(state.inbox, start, MESSAGE_BYTES, CLIENT)
-                if not size or len(state.inbox) - start < size:
-                    break
-                handled += 1
-                if handled % BREATHE_MESSAGES == 0:
-                    yield from state.flush()
-                    yield Breathe()
-                kind = state.inbox[start]
-                if kind == COPY_DATA and state.copy_in is not None:
-                    size = run_of(state.inbox, start, kind, MESSAGE_BYTES, CLIENT)[1] - start
-                elif kind in READ_ANEW and not state.skipping:
-                    question = self._judging.asked()
-                    self._judging.took((yield question), question)
-                done = self._handle(kind, state.inbox[start : start + size])
-                if not isinstance(done, bool):
-                    done = yield from done
-                if done:
-                    state.at += size
-                elif state.paused is None or not state.paused.done:
-                    break
-                if state.paused is not None:
-                    yield from self._resuming.resume()
+            while rest is not None:
+                yield from rest
+                rest = None if self._stalled else self._next()
         finally:
             state.working = False
-            if state.at:
-                state.inbox = state.inbox[state.at :]
-                state.at = 0
+            self._trim()
+
+    def _trim(self) -> None:
+        state = self.state
+        self._anew = False
+        if state.at:
+            state.inbox = state.inbox[state.at :]
+            state.at = 0
+
+    def _next(self) -> Steps[None] | None:
+        """Deal with messages; None when the next one is not all there, or must wait for the target."""
+        state = self.state
+        while True:
+            if self._resuming.ready():
+                return self._resuming.resume()
+            if not self._free():
+                return None
+            start = state.at
+            size = frame_size(state.inbox, start, MESSAGE_BYTES, CLIENT)
+            if not size or len(state.inbox) - start < size:
+                return None
+            if self._handled >= BREATHE_MESSAGES:
+                self._handled = 0
+                return self._breathe()
+            kind = state.inbox[start]
+            if kind == COPY_DATA and state.copy_in is not None:
+                size = run_of(state.inbox, start, kind, MESSAGE_BYTES, CLIENT)[1] - start
+            elif kind in READ_ANEW and not state.skipping and not self._anew:
+                question = self._judging.asked()
+                found = self._judging.prompt(question)
+                if found is None:
+                    return self._read_anew(question)
+                self._judging.took(found, question)
+            self._anew = False
+            self._handled += 1
+            done = self._handle(kind, state.inbox[start : start + size])
+            if not isinstance(done, bool):
+                return self._deal(done, size)
+            if done:
+                state.at += size
+            elif not self._resuming.ready():
+                return None
+
+    def _deal(self, steps: Steps[bool], size: int) -> Steps[None]:
+        """Run what a handler left to do."""
+        done = yield from steps
+        if done:
+            self.state.at += size
+        else:
+            self._stalled = not self._resuming.ready()
+
+    def _read_anew(self, question: Query) -> Steps[None]:
+        """Have the next message's statement read under the catalog of now."""
+        self._judging.took((yield question), question)
+        self._anew = True
+
+    def _breathe(self) -> Steps[None]:
+        yield from self.state.flush()
+        yield Breathe()
 
     def _free(self) -> bool:
         """Whether the next message may be looked at. A call, so that no check of a loop is taken to hold after it."""

@@ -45,14 +45,26 @@ class Queries:
             return True
         raw = codec.read_query(data[5:])
         settled = self.requests.settle_names()
-        return self._query(data, raw, settled == 2) if settled else False
-
-    def _query(self, data: bytes, raw: bytes, unsettled: bool) -> Steps[bool]:
-        state = self.state
+        if not settled:
+            return False
         text = self.requests.text_of(raw)
-        readings = self.judging.kept(text, unsettled, True)
-        if readings is None:
-            readings = yield from self.judging.read(text, unsettled, True)
+        readings = self.judging.kept(text, settled == 2, True)
+        state = self.state
+        if readings is None or len(readings) > 1 or state.queue or state.dirty or state.output:
+            return self._query(data, raw, text, settled == 2)
+        step = self.judging.step(readings[0].statement, True, None, readings[0].act)
+        decision: Decision | None = self.judging.prompt(step)
+        if decision is None:
+            return self._query(data, raw, text, False)
+        if decision.refusal is not None:
+            self._refuse(decision)
+            return True
+        rest = self._go(data, raw, text, readings, [decision])
+        return True if rest is None else _done_after(rest)
+
+    def _query(self, data: bytes, raw: bytes, text: str, unsettled: bool) -> Steps[bool]:
+        state = self.state
+        readings = yield from self.judging.read(text, unsettled, True)
         if state.queue and any(reading.act.kind in USES_EARLIER for reading in readings):
             if not state.dirty:
                 return False
@@ -110,6 +122,9 @@ class Queries:
         """Refuse the whole request: what was decided before runs no more."""
         for one in earlier:
             yield abandoned(one)
+        self._refuse(decision)
+
+    def _refuse(self, decision: Decision) -> None:
         refusal, code = shown(decision)
         self.requests.refuse_query(refusal, decision, code)
 
@@ -256,3 +271,9 @@ class Queries:
         state.segment += 1
         state.dirty = False
         state.skipping = False
+
+
+def _done_after(rest: Steps[None]) -> Steps[bool]:
+    """Run what is left; then the message is dealt with."""
+    yield from rest
+    return True
