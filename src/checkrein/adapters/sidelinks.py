@@ -105,8 +105,12 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self._under_way: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._under_way: dict[int, weakref.ref[Any]] = {}
         self._settled_at = 0.0
+
+    def allow(self, asked_at: float, now: float) -> bool:
+        """Whether a catalog asked for at a moment (monotonic seconds) may be used now. Asked at every statement."""
+        return not self._under_way and asked_at > self._settled_at and now - asked_at < CATALOG_SECONDS
 
     def since(self, now: float) -> float:
         """Return the moment (monotonic seconds) after which a catalog must have been asked for to be used now."""
@@ -114,13 +118,16 @@ class Changes:
 
     def begin(self, changer: object) -> None:
         """A change goes to the target."""
-        if changer not in self._under_way:
-            self._under_way.add(changer)
-            weakref.finalize(changer, self.renew).atexit = False
+        ident = id(changer)
+        if ident not in self._under_way:
+            self._under_way[ident] = weakref.ref(changer, lambda _: self._over(ident))
 
     def settle(self, changer: object) -> None:
         """A change is over, for good or bad."""
-        self._under_way.discard(changer)
+        self._over(id(changer))
+
+    def _over(self, ident: int) -> None:
+        self._under_way.pop(ident, None)
         self.renew()
 
     def renew(self) -> None:
@@ -152,7 +159,7 @@ class _Pool:
         """Return the catalog when it is young enough, else None."""
         now = time.monotonic()
         self.used_at = now
-        return self.catalog if self.asked_at > self.changes.since(now) else None
+        return self.catalog if self.changes.allow(self.asked_at, now) else None
 
     async def catalog_now(self, since: float) -> Any:
         """Return a catalog asked for after `since` (monotonic seconds); concurrent askers share one question."""

@@ -30,6 +30,7 @@ class Decision:
         refusal: Refusal | None = None,
         preparing: bool = False,
         maker: object = None,
+        owed: bool | None = None,
     ) -> None:
         self.id = id
         self.statement = statement
@@ -41,4 +42,4 @@ class Decision:
         self.waited = False
         self.maker = maker
         self.obligations = verdict.obligations
-        self.owed: bool = verdict.obligations.owed
+        self.owed: bool = verdict.obligations.owed if owed is None else owed

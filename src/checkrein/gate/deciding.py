@@ -25,10 +25,11 @@ class _Judged:
     The text is not kept: a verdict cache full of long statements would be gigabytes.
     """
 
-    __slots__ = ("complete", "effects", "encoded", "outputs", "read", "relations", "uses", "verdict")
+    __slots__ = ("complete", "effects", "encoded", "outputs", "owed", "read", "relations", "uses", "verdict")
 
     def __init__(self, statement: Statement, verdict: Verdict, facts: FactRecord) -> None:
         self.read = {"now": facts.now, "counters": facts.counters.copy()} if verdict.reads else None
+        self.owed: bool = verdict.obligations.owed
         self.effects = statement.effects
         self.outputs = statement.outputs
         self.uses = statement.uses
@@ -100,7 +101,7 @@ class Judge:
     ) -> Decision:
         """Make the Decision and put its decided event into the journal's buffer."""
         self._next += 1
-        decision = Decision(self._next, statement, judged.verdict, refusal, preparing, self._token)
+        decision = Decision(self._next, statement, judged.verdict, refusal, preparing, self._token, judged.owed)
         decision.approval = approval
         self._count(decision)
         self._record(decision, judged)
