@@ -53,7 +53,7 @@ class _Bank:
 
     def scan(self, chunk: bytes, scan: _Scan) -> None:
         """Report to a scan. Raises hyperscan.error when a report ends it, or the scratch space is in use."""
-        if not self.needle or self.needle in chunk:
+        if not self.needle or chunk.find(self.needle) >= 0:  # `in` takes its left side for a number first, at length
             scan.reports = self.reports
             self.database.scan(chunk, _report, 0, scan)
 

@@ -39,8 +39,9 @@ def shape_of(text: str) -> bytes | None:
         return None
     data = text.encode()
     classes = data.translate(_CLASSES)
-    if b"\0" in classes or b"--" in data or b"/*" in data:
+    # `find`, since `in` takes its left side for a number first, which costs more than the search
+    if classes.find(b"\0") >= 0 or data.find(b"--") >= 0 or data.find(b"/*") >= 0:
         return None
-    if b"a0" in classes or b"0a" in classes or b"0000000000" in classes:
+    if classes.find(b"a0") >= 0 or classes.find(b"0a") >= 0 or classes.find(b"0000000000") >= 0:
         return _WHOLE.sub(_zeros, data)
     return data.translate(_ZEROED)
