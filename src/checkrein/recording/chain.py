@@ -15,7 +15,8 @@ from checkrein.core.errors import Unavailable
 from checkrein.core.limits import LINE_BYTES
 
 START: Final = "0" * 64
-ENVELOPE: Final = frozenset(("seq", "at", "mono", "prev", "kind"))
+ENVELOPE: Final = 5
+"""Fields that every event begins with: seq, at, mono, prev and kind."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _EMPTY: Final = sha256()
@@ -42,18 +43,22 @@ class Chain:
 
         Raises Unavailable when it cannot be encoded or is over LINE_BYTES.
         """
-        if not ENVELOPE.isdisjoint(fields):
+        event: dict[str, Any] = {
+            "seq": self.seq,
+            "at": _microseconds(at),
+            "mono": _microseconds(mono),
+            "prev": self.prev,
+            "kind": kind,
+        }
+        event.update(fields)
+        if len(event) != ENVELOPE + len(fields):
             raise Unavailable(f"an event of kind {kind} carries a field of the envelope")
-        head = {"seq": self.seq, "at": _microseconds(at), "mono": _microseconds(mono), "prev": self.prev, "kind": kind}
         try:
-            pieces = [_encode(head)[:-1]]
-            if fields:
-                pieces.append(_encode(fields)[1:-1])
+            line = _encode(event)
         except (TypeError, ValueError) as error:  # lone surrogates are a ValueError
             raise Unavailable(f"the journal cannot encode an event of kind {kind}: {type(error).__name__}") from error
         if encoded:
-            pieces.append(encoded)
-        line = b",".join(pieces) + b"}"
+            line = b"".join((line[:-1], b",", encoded, b"}"))
         if len(line) > LINE_BYTES:
             raise Unavailable(f"an event of kind {kind} is longer than a journal line may be")
         digest = _EMPTY.copy()  # a copy is cheaper than looking the algorithm up again
