@@ -170,13 +170,22 @@ def test_cancel_in_the_extended_protocol(gateway: Gateway) -> None:
         assert held.end() == 1
 
 
-def test_target_gone_while_asked(gateway: Gateway, postgres: PostgresServer) -> None:
-    """The target ends the link while a person is waited for: the client is told, a yes finds nothing to run."""
+@pytest.mark.parametrize("earlier", [True, False], ids=["earlier", "first"])
+def test_target_gone_while_asked(gateway: Gateway, postgres: PostgresServer, earlier: bool) -> None:
+    """The target ends the link while a person is waited for: the client is told, a yes finds nothing to run.
+
+    A session's first statement waits for the names' answer before it is asked about, later ones do not.
+    """
+    with gateway.connect() as other:
+        name = other.execute("SELECT current_database()").fetchall()[0][0]
+    own = f"datname = '{name}' AND application_name = 'embedded:bot'"
+    alive = f"SELECT count(*) FROM pg_stat_activity WHERE {own}"
+    until(lambda: postgres.rows("postgres", alive) == [(0,)], "no session is left")
     connection = gateway.connect()
-    name = connection.execute("SELECT current_database()").fetchall()[0][0]
+    if earlier:
+        connection.execute("SELECT 1")
     held = Held(connection, run("UPDATE orders SET amount = 0 WHERE id = 17"))
     assert held.id
-    own = f"datname = '{name}' AND application_name = 'embedded:bot'"
     ended = postgres.rows("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {own}")
     assert ended == [(True,)]
     with pytest.raises(psycopg.OperationalError):

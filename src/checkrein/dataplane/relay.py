@@ -164,12 +164,12 @@ class Relay:
                 self._poll_later()
 
     def ended(self, side: Side) -> None:
-        """A peer is gone. A client that waits for a person withdraws its question; other waits end first."""
+        """A peer is gone. What waits for a person in its lane is withdrawn; other waits end first."""
         if self._finished:
             return
         lane = self._lane(side)
         lane.end = True
-        if side is CLIENT and type(lane.step) is Ask and type(lane.step.question) is Await:
+        if type(lane.step) is Ask and type(lane.step.question) is Await:
             self._drop(lane)
         if lane.steps is None:
             self._next(lane)

@@ -280,7 +280,7 @@ class PostgresSession:
     def _free(self) -> bool:
         """Whether the next message may be looked at. A call, so that no check of a loop is taken to hold after it."""
         state = self.state
-        return state.phase == "ready" and state.paused is None and state.copy_wait is None
+        return state.phase == "ready" and not state.doomed and state.paused is None and state.copy_wait is None
 
     def _handle(self, kind: int, data: bytes) -> Handled:
         """Deal with one message; or with a run of copy data."""

@@ -32,7 +32,8 @@ class State:
     segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
     what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
-    `notes` are the answers that ended, to be yielded before anything else.
+    `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
+    link, and nothing more is begun.
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -72,7 +73,7 @@ class State:
         self.held_rows = -1
         self.held_bytes = 0
         self.target_key = b""
-        self.closed = False
+        self.doomed = False
         self.at = 0
         self.notes: list[Answered] = []
         self._target: list[tuple[bytes, Warrant]] = []

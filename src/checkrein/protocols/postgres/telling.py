@@ -94,7 +94,9 @@ class Telling:
         queue = state.queue
         fields = parse_fields(data[5:])
         code = field(fields, b"C").decode("ascii", "replace")
-        if field(fields, b"V") in (b"FATAL", b"PANIC") or not queue:
+        fatal = field(fields, b"V") in (b"FATAL", b"PANIC")
+        state.doomed = state.doomed or fatal
+        if fatal or not queue:
             decision = queue[0].decision if queue else None
             yield from self._say(0x45, data, decision)
             return
