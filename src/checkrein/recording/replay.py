@@ -21,6 +21,10 @@ _SNAPSHOTS: Final = 10_000
 """Policy snapshots of one session that are counted; a reload is rarer than that."""
 
 
+LOOKS: Final = 8
+"""How often a journal is looked at anew because a segment closed meanwhile; each look is a new listing."""
+
+
 class Follower:
     """Reads a session's journal from where it last stopped, across segments that close meanwhile."""
 
@@ -31,17 +35,21 @@ class Follower:
 
     def read(self) -> Iterator[Event]:
         """Yield events written since the last call; a line not whole yet is left for the next. Raises Unavailable."""
-        source = Folder(self.folder)
-        try:
-            names = segments(source.names())
-            for index in range(self._at, len(names)):
-                if index > self._at:
-                    self._at, self._offset = index, 0
-                yield from self._lines(source, names[index])
-        except FileNotFoundError:
-            return  # a segment closed between listing and opening: the next call finds it under its new name
-        except (Bad, OSError, msgspec.DecodeError) as error:
-            raise Unavailable(f"the recording in {self.folder.name} cannot be read: {error}") from error
+        for _ in range(LOOKS):
+            try:
+                yield from self._segments(Folder(self.folder))
+                return
+            except FileNotFoundError:
+                continue  # a segment closed between listing and opening: it is there under its new name
+            except (Bad, OSError, msgspec.DecodeError) as error:
+                raise Unavailable(f"the recording in {self.folder.name} cannot be read: {error}") from error
+
+    def _segments(self, source: Folder) -> Iterator[Event]:
+        names = segments(source.names())
+        for index in range(self._at, len(names)):
+            if index > self._at:
+                self._at, self._offset = index, 0
+            yield from self._lines(source, names[index])
 
     def _lines(self, source: Folder, name: str) -> Iterator[Event]:
         try:
