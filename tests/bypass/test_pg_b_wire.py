@@ -66,6 +66,26 @@ def test_pg_b05_copy_of_a_query(leaks: Leaks) -> None:
         assert all("E58000" in words and "d" not in words.split() for words, _ in leaks.answers(text))
 
 
+@pytest.mark.parametrize("block", [False, True])
+def test_pg_b05_copy_of_a_query_in_the_extended_protocol(leaks: Leaks, block: bool) -> None:
+    """COPY as Parse, Bind, Execute is masked too; what is wrong in it is told, and the session lives."""
+    with leaks.raw() as raw:
+        if block:
+            raw.ask(query(b"BEGIN"))
+        end = "ZT" if block else "ZI"
+        text = b"COPY (SELECT id, ssn, gone FROM people ORDER BY id) TO STDOUT"
+        words = raw.ask(parse(b"", text) + bind_as() + execute() + SYNC).split()
+        assert words[:3] == ["1", "2", "H"] and words[-3:] == ["c", "C", end] and set(words[3:-3]) == {"d"}, words
+        assert b"1\t***-**-8264\t\\N\n" in raw.seen and not leaked(raw.seen)
+        assert (
+            raw.ask(parse(b"", b"COPY (SELECT ssn FROM nowhere) TO STDOUT") + bind_as() + execute() + SYNC)[:1] == "E"
+        )
+        if block:
+            raw.ask(query(b"ROLLBACK"))
+        assert raw.ask(parse(b"", b"SELECT 1") + bind_as() + execute() + SYNC) == "1 2 D C ZI"
+    leaks.nothing_kept()
+
+
 def test_pg_b05_copy_in_several_statements(leaks: Leaks) -> None:
     """A COPY beside other statements of one Query is masked or refused whole."""
     leaks.must_not_show(

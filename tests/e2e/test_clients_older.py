@@ -119,6 +119,7 @@ def test_pg8000(served: Shop, target: str) -> None:
         cursor.executemany("INSERT INTO scratch (id, label) VALUES (%s, %s)", [(n, "p") for n in range(4500, 4520)])
         out = io.BytesIO()
         cursor.execute("COPY scratch (id, label) TO STDOUT", stream=out)
+        cursor.execute("COPY (SELECT id, label FROM scratch ORDER BY id) TO STDOUT CSV", stream=out)
         cursor.execute("COPY scratch (id, label) FROM STDIN", stream=io.BytesIO(b"4600\tz\n"))
         with pytest.raises(pg8000.dbapi.DatabaseError, match="22012"):
             cursor.execute("SELECT 1/0")

@@ -278,7 +278,7 @@ class Answers(Planning):
         if head.collect is not None:
             head.collect.descriptions.append(() if columns is None else columns)
             head.collect.rows.append((data,))
-            if head.collect.purpose in ("held", "pieces"):
+            if head.collect.told:
                 head.collect.done = True
         if head.portal is not None:
             head.portal.columns = () if columns is None else columns

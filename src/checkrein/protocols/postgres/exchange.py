@@ -166,13 +166,21 @@ class Entry:
         self.undo: tuple[bool, bytes, Any] | None = None  # (is a statement, name, what it was)
 
 
-class Collected:
-    """Answers of hidden messages: rows as cells, descriptions in order, the first error."""
+TOLD: Final = frozenset({"held", "pieces", "copy"})
+"""What is described within the client's own segment: an error in it is the client's, and its description ends it."""
 
-    __slots__ = ("descriptions", "done", "error", "parameters", "purpose", "rows", "wanted")
+
+class Collected:
+    """Answers of hidden messages: rows as cells, descriptions in order, the first error.
+
+    `told`: an error goes to the client, for it is the statement's own.
+    """
+
+    __slots__ = ("descriptions", "done", "error", "parameters", "purpose", "rows", "told", "wanted")
 
     def __init__(self, purpose: str) -> None:
         self.purpose = purpose
+        self.told = purpose in TOLD
         self.rows: list[tuple[bytes | None, ...]] = []
         self.descriptions: list[tuple[Any, ...]] = []
         self.parameters = 0

@@ -20,7 +20,9 @@ from checkrein.protocols.postgres.copying import plan_copy
 from checkrein.protocols.postgres.exchange import (
     BIND,
     CLOSE,
+    DESCRIBE,
     EXECUTE,
+    PARSE,
     SYNC,
     Collected,
     Entry,
@@ -172,13 +174,40 @@ class Requests(Preparing):
         elif result.act.kind == "copy_out" and decision.owed:
             return self._execute_copy(data, portal, result)
         else:
-            self._run(data, portal, result)
+            self.run(data, portal, result)
         return True
 
-    def _execute_copy(self, data: bytes, portal: Portal, result: Result) -> Steps[bool]:
+    def _execute_copy(self, data: bytes, portal: Portal, result: Result) -> Handled:
+        """COPY has no description of its own: a table's columns are in the catalog, a query is described first."""
+        if result.act.inner_start < 0:
+            return self._execute_table_copy(data, portal, result)
+        text = portal.prepared.text.encode()[result.act.inner_start : result.act.inner_end]
+        self._describe_within(text.decode().encode(self.state.encoding), result).wanted = (data, portal, result)
+        return True
+
+    def _describe_within(self, text: bytes, result: Result) -> Collected:
+        """Have a text described under a hidden name, in the client's segment, before what comes next."""
+        state = self.state
+        name = state.context.random(16).hex().encode()
+        collected = Collected("copy")
+        for kind in (PARSE, DESCRIBE, CLOSE):
+            entry = state.expect(Entry(kind, state.segment, hidden=True))
+            entry.decision, entry.collect = result.decision, collected
+        state.forward(
+            codec.parse_message(name, text)
+            + codec.describe_message(b"S", name)
+            + codec.close_message(b"S", name)
+            + codec.FLUSH,
+            result.decision,
+        )
+        state.dirty = True
+        state.paused = collected
+        return collected
+
+    def _execute_table_copy(self, data: bytes, portal: Portal, result: Result) -> Steps[bool]:
         wrong = yield from plan_copy(self.state, self.answers, result)
         if wrong is None:
-            self._run(data, portal, result)
+            self.run(data, portal, result)
         else:
             self._abandon(result.decision, wrong)
         return True
@@ -187,7 +216,7 @@ class Requests(Preparing):
         self.state.notes.append(abandoned(decision))
         self.refuse(refusal, None)
 
-    def _run(self, data: bytes, portal: Portal, result: Result) -> None:
+    def run(self, data: bytes, portal: Portal, result: Result) -> None:
         """Forward an Execute; whatever owes a mask is described first, a write before it runs."""
         state = self.state
         decision = result.decision

@@ -50,6 +50,8 @@ class Resuming:
             yield from self._described(collected)
         elif collected.purpose == "held":
             yield from self._described_portal(collected)
+        elif collected.purpose == "copy":
+            yield from self._described_copy(collected)
         elif collected.purpose == "pieces":
             yield from self._described_piece(collected)
 
@@ -99,6 +101,22 @@ class Resuming:
             return
         _known(result, portal.columns)
         self._requests.send_execute(data, portal, result, True)
+
+    def _described_copy(self, collected: Collected) -> Steps[None]:
+        """COPY (query): the query was described under a hidden name; the copy runs under the plan of its columns."""
+        data, portal, result = collected.wanted
+        if collected.error or not collected.descriptions:
+            yield abandoned(result.decision)
+            return
+        result.described = True
+        refusal = yield from self._answers.plan(result, collected.descriptions[0] or None)
+        if refusal is None and collected.parameters:
+            refusal = Refusal(code="conceded", reason="there is no parameter $1")
+        if refusal is not None:
+            yield abandoned(result.decision)
+            self._requests.refuse(refusal, None)
+            return
+        self._requests.run(data, portal, result)
 
     def _described_piece(self, collected: Collected) -> Steps[None]:
         name, result = collected.wanted

@@ -109,7 +109,7 @@ class Telling:
                 raise Broken(Refusal(code="protocol", reason="the target failed otherwise than it must"), True)
             assert head.refusal is not None
             state.answer(error_response(head.refusal, head.code))
-        elif head.hidden and head.collect is not None and head.collect.purpose not in ("held", "pieces"):
+        elif head.hidden and head.collect is not None and not head.collect.told:
             head.collect.error = head.collect.error or data
         elif not self._muted:
             yield from self._say(0x45, data, self._speaker(head))
