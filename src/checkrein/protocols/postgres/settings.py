@@ -2,8 +2,8 @@
 
 The free ones hold what clients send, and settings of their kind that the manual describes. What psql, pg_dump, pgbench,
 psycopg, asyncpg, pg8000, SQLAlchemy, Django and pgx set is captured on the wire by a test and held against these lists;
-for pgjdbc, Npgsql, node-postgres, DBeaver and Metabase they follow those projects' documentation. None of them alters
-how a text is read, who runs it, what is logged, or what the server loads. What is not on the lists is refused.
+for pgjdbc, Npgsql, node-postgres, DBeaver and Metabase they were written from knowledge of them and not tried. None of
+them alters how a text is read, who runs it, what is logged, or what the server loads. What is not listed is refused.
 
 Source: PostgreSQL manual, chapter "Server Configuration".
 """
