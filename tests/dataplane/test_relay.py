@@ -89,7 +89,7 @@ def test_a_client_that_leaves_while_waiting_withdraws() -> None:
 
 
 def test_what_a_client_pipelined_behind_a_question_dies_with_it() -> None:
-    """GW-16: a client that leaves while it waits is not asked for again, and nothing that it sent behind it is judged."""
+    """GW-16: a client that leaves while it waits: nothing is asked again, and nothing that it sent behind is judged."""
 
     async def scene(made: World) -> None:
         reader, writer = await made.client()
