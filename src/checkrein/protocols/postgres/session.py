@@ -89,11 +89,11 @@ class PostgresSession:
                 self._take_in(data)
                 rest = self._work()
                 if rest is None:
-                    return state.drain()
+                    return state.flush() if state.redefining else state.drain()
             else:
                 rest = self._answers.receive(data)
                 if rest is None and not self._waits():
-                    return state.drain()
+                    return state.flush() if state.redefining else state.drain()
         except (ProtocolError, Broken) as error:
             broke = error
         if broke is not None:
@@ -113,8 +113,7 @@ class PostgresSession:
             if work is None:
                 if first is not None:
                     yield from first
-                for step in state.drain():
-                    yield step
+                yield from state.flush()
                 work = self._work() if self._waits() else None
             if work is not None:
                 yield from self._working(work)
@@ -122,16 +121,14 @@ class PostgresSession:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
         if broke is not None:
             yield from self._broke(broke)
-        for step in state.drain():
-            yield step
+        yield from state.flush()
 
     def _broke(self, error: ProtocolError | Broken) -> Steps[None]:
         if isinstance(error, Broken):
             yield from self._ended(error)
         else:
             yield from self._broken(error.hint or "08P01", _blamed(error))
-        for step in self.state.drain():  # noqa: UP028 - a list cannot be sent an answer
-            yield step
+        yield from self.state.flush()
 
     def _take_in(self, data: bytes) -> None:
         """Put the client's bytes behind those that wait."""
@@ -153,6 +150,7 @@ class PostgresSession:
         if isinstance(what, Killed):
             running = bool(state.queue) and state.phase == "ready"
             state.phase = "over"
+            state.drop_output()  # what was decided and did not leave yet never will
             code = "58000" if what.code == "error" else "57P01"
             if not self._answers.left:  # inside a long row an error would be read as the rest of it
                 yield Send(Side.CLIENT, plain_error(code, what.reason, "FATAL"))

@@ -75,8 +75,7 @@ class Queries:
             return True
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
-        for step in state.drain():  # noqa: UP028 - a list cannot be sent an answer
-            yield step
+        yield from state.flush()
         decisions: list[Decision] = []
         for index, reading in enumerate(readings):
             decision: Decision = yield self.judging.step(

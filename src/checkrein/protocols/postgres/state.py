@@ -32,7 +32,8 @@ class State:
     segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
     what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
-    `notes` are the answers that ended, to be yielded before anything else.
+    `notes` are the answers that ended, to be yielded before anything else. `block_over` says that the transaction of
+    `status` ended, though its ReadyForQuery did not come yet.
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -46,6 +47,7 @@ class State:
         self.dirty = False
         self.skipping = False
         self.status = 73
+        self.block_over = False
         self.statements: dict[bytes, Prepared] = {}
         self.portals: dict[bytes, Portal] = {}
         self.sql_prepared: dict[str, str] = {}
@@ -110,15 +112,10 @@ class State:
 
     def drain(self) -> list[Step]:
         """Return what was gathered, to be yielded in this order: ends of answers, then one Send for every warrant for
-        the target, then one for the client.
-
-        Before DDL leaves, every session of that database is made to look at the catalog anew until it is settled.
+        the target, then one for the client. Not while DDL waits: see `flush`.
         """
         steps: list[Step] = list(self.notes)
         self.notes.clear()
-        if self.redefining:
-            self.redefining = False
-            steps.append(Query(CatalogChange(self.changer), True))
         target = self._target
         if len(target) == 1:
             steps.append(Send(TARGET, target[0][0], target[0][1]))
@@ -133,13 +130,21 @@ class State:
         return steps
 
     def flush(self) -> Steps[None]:
-        """Yield what was gathered."""
+        """Yield what was gathered.
+
+        Before DDL leaves, every session of that database is made to look at the catalog anew until it is settled. What
+        was gathered stays here meanwhile, for what comes by the other lane must go behind it.
+        """
+        if self.redefining:
+            yield Query(CatalogChange(self.changer), True)
+            self.redefining = False
         for step in self.drain():  # noqa: UP028 - a list cannot be sent an answer
             yield step
 
     def drop_output(self) -> None:
         """Forget what was gathered for the target, and what is held: the session ends."""
         self._target.clear()
+        self.redefining = False
         self.held = None
 
     # --- names ---------------------------------------------------------------------------------
