@@ -336,3 +336,16 @@ def test_pg_b30_drivers(leaks: Leaks) -> None:
     with leaks.connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("SELECT ssn FROM people WHERE ssn = %s", [SSN])
     leaks.nothing_kept()
+
+
+def test_pg_b36_a_plan_of_another_client_encoding(detecting: Leaks) -> None:
+    """What was planned under one client encoding is not used under another, where separators are other bytes."""
+    spaced = SSN.replace("-", "\u00a0")
+    text = query(b"SELECT 'x ' || body AS body FROM plain_spaced")
+    detecting.database.run(f"CREATE TABLE plain_spaced (body text); INSERT INTO plain_spaced VALUES ('{spaced}')")
+    with detecting.raw() as raw:
+        for encoding, wire in (("LATIN1", "latin-1"), ("UTF8", "utf-8"), ("LATIN1", "latin-1")):
+            assert raw.ask(query(f"SET client_encoding TO '{encoding}'".encode())) == "C ZI"
+            before = len(raw.seen)
+            assert raw.ask(text) == "T D C ZI"
+            assert spaced[-4:].encode(wire) not in raw.seen[before:], encoding

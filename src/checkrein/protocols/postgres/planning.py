@@ -65,7 +65,7 @@ class Planning(Telling):
     def _planned_before(self, result: Result, columns: tuple[Any, ...] | None) -> bool:
         """Give a result the plan of the same description, prediction and duties, if there is one at hand."""
         plain = columns is not None and result.act.kind != "copy_out" and result.decision.statement.outputs is not None
-        return plain and self._plans.before(result, columns, self._types())
+        return plain and self._plans.before(result, columns, self._types(), self._encoding())
 
     def plan(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[Refusal | None]:
         """Ask for the plan of a described result; a Refusal where the witness disagrees or a duty cannot be met."""
@@ -96,7 +96,7 @@ class Planning(Telling):
             except MaskError as error:
                 return Refusal(code="mask_failed", reason=f"the answer cannot be masked: {error}")
         if act.kind != "copy_out" and result.decision.statement.outputs is not None:
-            self._plans.remember(result, columns, types)
+            self._plans.remember(result, columns, types, self._encoding())
         return None
 
     def execute_begins(self, head: Entry) -> Steps[None] | None:
