@@ -7,7 +7,7 @@ import itertools
 import psycopg
 import pytest
 
-from tests.bypass.attack import FLUSH, SYNC, describe, execute, parse, query
+from tests.bypass.attack import FLUSH, SYNC, describe, execute, extended, parse, query
 from tests.bypass.leak import NUMBER, SSN, Leaks, bind_as, leaked
 
 WHO = ("bot", "reader")
@@ -349,3 +349,22 @@ def test_pg_b36_a_plan_of_another_client_encoding(detecting: Leaks) -> None:
             before = len(raw.seen)
             assert raw.ask(text) == "T D C ZI"
             assert spaced[-4:].encode(wire) not in raw.seen[before:], encoding
+
+
+def test_pg_b37_a_client_encoding_set_on_the_way_to_the_rows(detecting: Leaks) -> None:
+    """A setting that the server tells of only at ReadyForQuery: rows before that are not read in the old encoding."""
+    spaced = SSN.replace("-", "\u00a0")
+    detecting.database.run(f"CREATE TABLE plain_behind (body text); INSERT INTO plain_behind VALUES ('{spaced}')")
+    select = b"SELECT 'x ' || body AS body FROM public.plain_behind"
+    changes = [b"SET client_encoding TO 'LATIN1'", b"SELECT set_config('client_encoding', 'LATIN1', false)"]
+    for change in (*changes, b"SET NAMES 'LATIN1'", b"BEGIN; SET LOCAL client_encoding TO 'LATIN1'"):
+        with detecting.raw() as raw:
+            raw.ask(query(change + b"; " + select))
+            assert b"8264" not in raw.seen, (change, raw.seen[-200:])
+        with detecting.raw() as raw:
+            raw.ask(extended(change).replace(SYNC, b"") + extended(select))
+            assert b"8264" not in raw.seen, (change, raw.seen[-200:])
+    with detecting.raw() as raw:
+        raw.ask(query(b"BEGIN; SET LOCAL client_encoding TO 'LATIN1'"))
+        raw.ask(query(b"COMMIT; " + select))
+        assert b"8264" not in raw.seen, raw.seen[-200:]
