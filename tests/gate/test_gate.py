@@ -296,3 +296,19 @@ def test_a_second_write_behind_bytes_that_wait_is_durable_too() -> None:
     steps = rest_of(verb)
     assert [type(step) for step in steps] == [Persist, Send]
     assert sent(steps, Side.TARGET) == b"SAY write 1\nSAY write 2\n"
+
+
+def test_what_comes_behind_a_question_is_judged_as_of_its_answer() -> None:
+    """I7: a line pipelined behind one that waited is decided at the time at which it can move, not when it arrived."""
+    world = logged_in()
+    times: list[float] = []
+    decide = world.policies.snapshot.decide
+
+    def watched(facts: Any) -> Verdict:
+        times.append(facts.now)
+        return decide(facts)
+
+    world.policies.snapshot.decide = watched  # type: ignore[method-assign]
+    say(world, b"SAY pay 5\nSAY hi 2\n")
+    assert times[0] == 1.0
+    assert times[-1] == 2.0

@@ -32,6 +32,7 @@ class Asking:
         self._leaving: list[bytes] | None = None
         self._deferred = False
         self._parked = ""
+        self._now = 0.0
         self.principal: Principal | None = None
 
     def _made(self, decision: Decision, deferred: bool = False, settles: bool = True) -> Decision:
@@ -102,6 +103,7 @@ class Asking:
         waited = settled.state == "pending"
         if waited:
             settled = yield from self._wait(settled, asked, judged.verdict)
+            self._now = max(self._now, settled.at)
         refusal = None if settled.state == "approved" else refusal_of(judged.verdict, settled)
         if refusal is None:
             judged, refusal = self._judged_again(asked, statement, judged, settled)

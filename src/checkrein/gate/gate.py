@@ -70,7 +70,6 @@ class Gate(Asking):
         self._admission = Admission(gateway, spec, context)
         self._own = spec.own_messages | spec.upkeep
         self._closed = False
-        self._now = 0.0
         self.target: Target | None = None
         self.profile: Profile | None = None
         self.deadline: float | None = None
@@ -210,6 +209,7 @@ class Gate(Asking):
                 yield from self._flush(run.out, run.back)
                 if type(step) is Decide:
                     reply = yield from self._ask(step.statement, step.final, run.now)
+                    run.now = max(run.now, self._now)  # what comes behind is judged as of now
                 else:
                     reply = yield from self._transport(step, run.now)
                 step = self._advance(run, reply)
