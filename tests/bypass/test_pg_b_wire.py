@@ -368,3 +368,10 @@ def test_pg_b37_a_client_encoding_set_on_the_way_to_the_rows(detecting: Leaks) -
         raw.ask(query(b"BEGIN; SET LOCAL client_encoding TO 'LATIN1'"))
         raw.ask(query(b"COMMIT; " + select))
         assert b"8264" not in raw.seen, raw.seen[-200:]
+
+
+def test_pg_b38_a_copy_that_differs_in_an_option_alone(leaks: Leaks) -> None:
+    """A header by number: what was read of COPY with one is not taken for COPY without, whose first line is a row."""
+    for form in ("HEADER %d", "FORMAT csv, HEADER %d", "HEADER %d, FORMAT text"):
+        for header in (1, 0, 1):
+            leaks.must_not_show(f"COPY people (id, ssn) TO STDOUT ({form % header})")

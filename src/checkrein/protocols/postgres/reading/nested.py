@@ -137,6 +137,7 @@ def copy(reader: Reader, node: Node) -> Part:
     part.act["copy_format"] = options.get("format", "text")
     part.act["copy_encoding"] = options.get("encoding", "")
     part.act["copy_options"] = options
+    reader.reads_constants = bool(options)  # HEADER 1 is not HEADER 0
     if node.get("is_program"):
         reader.effect(Effect(verb="call", object="program", kind="program", guard=doors.SERVER_PROGRAM))
     elif "filename" in node:

@@ -56,7 +56,7 @@ def option_text(node: Node) -> str:
             return str(value.get(field, 0 if field == "ival" else "") if isinstance(value, dict) else value).lower()
     if kind == "TypeName":
         return str(inner["names"][-1].get("String", {}).get("sval", ""))
-    return str(inner.get("ival", "")) if kind == "Integer" else ""
+    return str(inner.get("ival", 0)) if kind == "Integer" else ""  # the parser leaves a zero out
 
 
 def is_on(text: str) -> bool:
