@@ -375,3 +375,18 @@ def test_pg_b38_a_copy_that_differs_in_an_option_alone(leaks: Leaks) -> None:
     for form in ("HEADER %d", "FORMAT csv, HEADER %d", "HEADER %d, FORMAT text"):
         for header in (1, 0, 1):
             leaks.must_not_show(f"COPY people (id, ssn) TO STDOUT ({form % header})")
+
+
+def test_pg_b39_copy_with_capital_delimiters(leaks: Leaks) -> None:
+    """Delimiters, quotes and nulls are taken as they stand: folded to lower case, cells would be cut elsewhere."""
+    leaks.must_not_show(
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT (DELIMITER 'A')",
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT (FORMAT csv, DELIMITER 'A')",
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT DELIMITER 'A'",
+        "COPY (SELECT 'pq', ssn, 'qr' FROM people) TO STDOUT (FORMAT csv, QUOTE 'Q', FORCE_QUOTE *)",
+        "COPY (SELECT 'q,', ssn, 'q' FROM people) TO STDOUT (FORMAT csv, QUOTE 'Q')",
+    )
+    with leaks.connect() as connection:
+        statement = "COPY (SELECT 'p', ssn, 'q' FROM people WHERE id = 1) TO STDOUT (DELIMITER 'A')"
+        with connection.cursor().copy(statement) as copy:
+            assert bytes(next(iter(copy))) == b"pA***-**-8264Aq\n"
