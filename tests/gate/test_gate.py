@@ -299,7 +299,7 @@ def test_a_second_write_behind_bytes_that_wait_is_durable_too() -> None:
 
 
 def test_what_comes_behind_a_question_is_judged_as_of_its_answer() -> None:
-    """I7: a line pipelined behind one that waited is decided at the time at which it can move, not when it arrived."""
+    """GW-19: a line pipelined behind one that waited is decided as of when it can move, not of when it arrived."""
     world = logged_in()
     times: list[float] = []
     decide = world.policies.snapshot.decide
