@@ -112,3 +112,14 @@ def test_a_write_behind_a_commit_that_is_over_is_no_part_of_the_transaction(data
     dry.say(Side.CLIENT, run(insert) + SYNC)
     assert dry.asked[-1].statement.text == insert.decode()
     assert not dry.asked[-1].deferred
+
+
+def test_long_descriptions_are_not_remembered() -> None:
+    """I9: a target that gives other long descriptions each time does not fill the gateway's memory."""
+    dry = Dry()
+    answers = dry.session._answers
+    fields = bytes(6) + (25).to_bytes(4, "big") + bytes(8)
+    for size, kept in ((10, 1), (20_000, 1), (11, 2)):
+        description = frame(b"T", b"\0\1" + b"x" * size + b"\0" + fields)
+        assert answers._columns(0x54, description)[0].name == "x" * size
+        assert len(answers._described) == kept

@@ -10,6 +10,8 @@ from checkrein.core.verdict import Obligations
 
 PLANS_KEPT: Final = 128
 """Plans of one session; a driver repeats few statements."""
+PLANNED_COLUMNS: Final = 256
+"""Wider answers are planned each time: their plans are large, and their rows cost more than a plan."""
 
 
 class Planned:
@@ -57,6 +59,8 @@ class Plans:
 
     def remember(self, result: Any, columns: Any, types: Any, encoding: str) -> None:
         """Keep the plan that was made for a result."""
+        if len(columns) > PLANNED_COLUMNS:
+            return
         if len(self._kept) >= PLANS_KEPT:
             self._kept.clear()
         outputs, obligations = result.decision.statement.outputs, result.decision.obligations

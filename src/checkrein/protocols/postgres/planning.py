@@ -18,6 +18,8 @@ from checkrein.protocols.postgres.witness import disagreement
 
 DESCRIBED_CACHE: Final = 256
 """Row descriptions remembered by their bytes, so that a repeated statement parses its description once."""
+DESCRIBED_BYTES: Final = 8 * 1024
+"""Longer ones are read each time: of the largest, the cache would hold gigabytes."""
 
 
 class Planning(Telling):
@@ -41,6 +43,8 @@ class Planning(Telling):
         known = self._described.get(data)
         if known is None:
             known = parse_row_description(data[5:])
+            if len(data) > DESCRIBED_BYTES:
+                return known
             if len(self._described) >= DESCRIBED_CACHE:
                 self._described.clear()
             self._described[data] = known
