@@ -123,3 +123,21 @@ def test_long_descriptions_are_not_remembered() -> None:
         description = frame(b"T", b"\0\1" + b"x" * size + b"\0" + fields)
         assert answers._columns(0x54, description)[0].name == "x" * size
         assert len(answers._described) == kept
+
+
+def test_what_comes_behind_a_message_that_waits_is_not_copied_at_every_arrival() -> None:
+    """GW-20: a client that fills what may wait and goes on byte by byte costs its bytes, and they stay in order."""
+    dry = Dry()
+    dry.session.state.names_dirty = True
+    first = query(b"SELECT 'first'")
+    dry.say(Side.CLIENT, first)
+    waits = dry.session.state.inbox
+    behind = query(b"SELECT 'second'") + query(b"SELECT 'third'")
+    for at in range(len(behind)):
+        dry.say(Side.CLIENT, behind[at : at + 1])
+    assert dry.session.state.inbox is waits
+    dry.session.state.paused.done = True
+    dry.session.state.queue.clear()
+    dry.session.state.paused.error = b"none"
+    dry.say(Side.TARGET, frame(b"N", b"SNOTICE\0Mhello\0\0"))
+    assert dry.sent.endswith(first + behind)

@@ -133,9 +133,9 @@ class PostgresSession:
     def _take_in(self, data: bytes) -> None:
         """Put the client's bytes behind those that wait."""
         state = self.state
-        if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
+        if len(state.inbox) - state.at + state.later_bytes + len(data) > WAITING_BYTES:
             raise ProtocolError("too much was sent behind a message that waits", CLIENT, "54000")
-        state.inbox = state.inbox + data if state.inbox else data
+        state.take_in(data)
 
     def _entry(self, side: Side, data: bytes) -> Steps[None]:
         """Bytes before the query phase."""
@@ -220,7 +220,9 @@ class PostgresSession:
     def _trim(self) -> None:
         state = self.state
         self._anew = False
-        if state.at:
+        if state.at == len(state.inbox):
+            state.join()
+        elif state.at:
             state.inbox = state.inbox[state.at :]
             state.at = 0
 
@@ -232,8 +234,11 @@ class PostgresSession:
                 return self._resuming.resume()
             if not self._free():
                 return None
+            size = frame_size(state.inbox, state.at, MESSAGE_BYTES, CLIENT)
+            if state.later and self._cut(size):
+                state.join()
+                size = frame_size(state.inbox, 0, MESSAGE_BYTES, CLIENT)
             start = state.at
-            size = frame_size(state.inbox, start, MESSAGE_BYTES, CLIENT)
             if not size or len(state.inbox) - start < size:
                 return None
             if self._handled >= BREATHE_MESSAGES:
@@ -257,6 +262,11 @@ class PostgresSession:
                 state.at += size
             elif not self._resuming.ready():
                 return None
+
+    def _cut(self, size: int) -> bool:
+        """Whether the next message goes on in what came later, and is all there by now (or its size is not)."""
+        here = len(self.state.inbox) - self.state.at
+        return not size or here < size <= here + self.state.later_bytes
 
     def _deal(self, steps: Steps[bool], size: int) -> Steps[None]:
         """Run what a handler left to do."""

@@ -22,6 +22,9 @@ TARGET: Final = Side.TARGET
 DEFINING: Final = frozenset({"create", "alter", "drop"})
 """Verbs that may change what a name means."""
 
+SMALL_PIECE: Final = 4096
+"""Shorter pieces of the client's bytes are put together: each of its own would take many times its size."""
+
 PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
 
 
@@ -30,7 +33,8 @@ class State:
 
     `queue` holds what the target still owes. `segment` counts the client's Syncs, `dirty` says that something of the
     segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
-    what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
+    what a stopped client message waits for; its bytes stay in `inbox` until then, and what comes behind in `later`,
+    so that it is not copied at every arrival. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
     `notes` are the answers that ended, to be yielded before anything else. `block_over` says that the transaction of
     `status` ended, though its ReadyForQuery did not come yet.
@@ -40,6 +44,8 @@ class State:
         self.context = context
         self.phase = "start"
         self.inbox = b""
+        self.later: list[bytes] = []
+        self.later_bytes = 0
         self.incoming = b""
         self.working = False
         self.queue: deque[Entry] = deque()
@@ -79,6 +85,29 @@ class State:
         self.notes: list[Answered] = []
         self._target: list[tuple[bytes, Warrant]] = []
         self._client: list[bytes] = []
+
+    # --- input ---------------------------------------------------------------------------------
+
+    def take_in(self, data: bytes) -> None:
+        """Put the client's bytes behind those that wait."""
+        if not self.inbox:
+            self.inbox = data
+            return
+        self.later_bytes += len(data)
+        if self.later and len(self.later[-1]) < SMALL_PIECE:
+            self.later[-1] += data
+        else:
+            self.later.append(data)
+
+    def join(self) -> None:
+        """Put together what waits, the part that is dealt with left out."""
+        if self.later:
+            self.inbox = b"".join([self.inbox[self.at :], *self.later])
+            self.later.clear()
+            self.later_bytes = 0
+        elif self.at:
+            self.inbox = self.inbox[self.at :]
+        self.at = 0
 
     # --- output --------------------------------------------------------------------------------
 
