@@ -7,7 +7,7 @@ import itertools
 import psycopg
 import pytest
 
-from tests.bypass.attack import FLUSH, SYNC, describe, execute, parse, query
+from tests.bypass.attack import FLUSH, SYNC, describe, execute, extended, parse, query
 from tests.bypass.leak import NUMBER, SSN, Leaks, bind_as, leaked
 
 WHO = ("bot", "reader")
@@ -356,3 +356,57 @@ def test_pg_b30_drivers(leaks: Leaks) -> None:
     with leaks.connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("SELECT ssn FROM people WHERE ssn = %s", [SSN])
     leaks.nothing_kept()
+
+
+def test_pg_b36_a_plan_of_another_client_encoding(detecting: Leaks) -> None:
+    """What was planned under one client encoding is not used under another, where separators are other bytes."""
+    spaced = SSN.replace("-", "\u00a0")
+    text = query(b"SELECT 'x ' || body AS body FROM plain_spaced")
+    detecting.database.run(f"CREATE TABLE plain_spaced (body text); INSERT INTO plain_spaced VALUES ('{spaced}')")
+    with detecting.raw() as raw:
+        for encoding, wire in (("LATIN1", "latin-1"), ("UTF8", "utf-8"), ("LATIN1", "latin-1")):
+            assert raw.ask(query(f"SET client_encoding TO '{encoding}'".encode())) == "C ZI"
+            before = len(raw.seen)
+            assert raw.ask(text) == "T D C ZI"
+            assert spaced[-4:].encode(wire) not in raw.seen[before:], encoding
+
+
+def test_pg_b37_a_client_encoding_set_on_the_way_to_the_rows(detecting: Leaks) -> None:
+    """A setting that the server tells of only at ReadyForQuery: rows before that are not read in the old encoding."""
+    spaced = SSN.replace("-", "\u00a0")
+    detecting.database.run(f"CREATE TABLE plain_behind (body text); INSERT INTO plain_behind VALUES ('{spaced}')")
+    select = b"SELECT 'x ' || body AS body FROM public.plain_behind"
+    changes = [b"SET client_encoding TO 'LATIN1'", b"SELECT set_config('client_encoding', 'LATIN1', false)"]
+    for change in (*changes, b"SET NAMES 'LATIN1'", b"BEGIN; SET LOCAL client_encoding TO 'LATIN1'"):
+        with detecting.raw() as raw:
+            raw.ask(query(change + b"; " + select))
+            assert b"8264" not in raw.seen, (change, raw.seen[-200:])
+        with detecting.raw() as raw:
+            raw.ask(extended(change).replace(SYNC, b"") + extended(select))
+            assert b"8264" not in raw.seen, (change, raw.seen[-200:])
+    with detecting.raw() as raw:
+        raw.ask(query(b"BEGIN; SET LOCAL client_encoding TO 'LATIN1'"))
+        raw.ask(query(b"COMMIT; " + select))
+        assert b"8264" not in raw.seen, raw.seen[-200:]
+
+
+def test_pg_b38_a_copy_that_differs_in_an_option_alone(leaks: Leaks) -> None:
+    """A header by number: what was read of COPY with one is not taken for COPY without, whose first line is a row."""
+    for form in ("HEADER %d", "FORMAT csv, HEADER %d", "HEADER %d, FORMAT text"):
+        for header in (1, 0, 1):
+            leaks.must_not_show(f"COPY people (id, ssn) TO STDOUT ({form % header})")
+
+
+def test_pg_b39_copy_with_capital_delimiters(leaks: Leaks) -> None:
+    """Delimiters, quotes and nulls are taken as they stand: folded to lower case, cells would be cut elsewhere."""
+    leaks.must_not_show(
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT (DELIMITER 'A')",
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT (FORMAT csv, DELIMITER 'A')",
+        "COPY (SELECT 'p', ssn, 'qaraz' FROM people) TO STDOUT DELIMITER 'A'",
+        "COPY (SELECT 'pq', ssn, 'qr' FROM people) TO STDOUT (FORMAT csv, QUOTE 'Q', FORCE_QUOTE *)",
+        "COPY (SELECT 'q,', ssn, 'q' FROM people) TO STDOUT (FORMAT csv, QUOTE 'Q')",
+    )
+    with leaks.connect() as connection:
+        statement = "COPY (SELECT 'p', ssn, 'q' FROM people WHERE id = 1) TO STDOUT (DELIMITER 'A')"
+        with connection.cursor().copy(statement) as copy:
+            assert b"".join(bytes(part) for part in copy) == b"pA***-**-8264Aq\n"

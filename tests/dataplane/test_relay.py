@@ -88,6 +88,25 @@ def test_a_client_that_leaves_while_waiting_withdraws() -> None:
     run(scene)
 
 
+def test_what_a_client_pipelined_behind_a_question_dies_with_it() -> None:
+    """GW-16: a client that leaves while it waits: nothing is asked again, and nothing that it sent behind is judged."""
+
+    async def scene(made: World) -> None:
+        reader, writer = await made.client()
+        writer.write(b"SAY pay 1\n")
+        await reader.readline()
+        await made.services.asked.wait()
+        writer.write(b"SAY hi 2\n")
+        await writer.drain()
+        await made.until(lambda: any(relay._from_client.queue for relay in made.sessions.by_id.values()))
+        writer.close()
+        await made.closed()
+        assert made.desk.withdrawn == [("a1", "the asker went away")]
+        assert made.journals.journal.of("decided") == []
+
+    run(scene)
+
+
 def test_a_parked_client_with_a_full_buffer_is_still_noticed_leaving() -> None:
     """A paused transport does not notice a hang-up; the relay polls for it."""
 

@@ -10,7 +10,7 @@ from checkrein.core.decision import Decision
 from checkrein.core.identity import LoginRefused
 from checkrein.core.session import Cancelled
 from checkrein.core.side import Side
-from checkrein.core.steps import Ask, Authenticate, Decide, Dial, Persist, Send
+from checkrein.core.steps import Ask, Authenticate, Decide, Dial, Persist, Send, steps_of
 from checkrein.core.target import Link
 from checkrein.core.verdict import AskTerms, Verdict
 from checkrein.gate.gate import GateBroken
@@ -261,3 +261,54 @@ def test_a_deferred_write_is_durable_before_what_settles_it() -> None:
     assert decide_steps(world, "SAY hi commit", False, True) == ["Persist", "Send"]
     assert decide_steps(world, "SAY hi commit", False, True) == ["Send"]
     assert decide_steps(world, "SAY write 3", False, False) == ["Persist", "Send"]
+
+
+def begun(world: World, line: bytes) -> Any:
+    """Drive one line's verb until the journal must be durable; return it suspended there."""
+    verb = steps_of(world.gate.receive(Side.CLIENT, line, 1.0))
+    assert isinstance(next(verb), Persist)
+    return verb
+
+
+def rest_of(verb: Any) -> list[Any]:
+    """Drive a suspended verb to its end, the journal durable."""
+    steps = []
+    try:
+        while True:
+            steps.append(verb.send(None))
+    except StopIteration:
+        return steps
+
+
+def test_what_the_other_lane_forwards_goes_behind_bytes_that_wait() -> None:
+    """GW-15: a read never overtakes a write that waits for the journal: its answer would be taken for the write's."""
+    world = logged_in()
+    verb = begun(world, b"SAY write 1\n")
+    assert sent(say(world, b"SAY hi 2\n"), Side.TARGET) == b""
+    assert sent(rest_of(verb), Side.TARGET) == b"SAY write 1\nSAY hi 2\n"
+
+
+def test_a_second_write_behind_bytes_that_wait_is_durable_too() -> None:
+    """GW-15: the first write's fsync may have begun before the second was decided, so there is another one."""
+    world = logged_in()
+    verb = begun(world, b"SAY write 1\n")
+    assert say(world, b"SAY write 2\n") == []
+    steps = rest_of(verb)
+    assert [type(step) for step in steps] == [Persist, Send]
+    assert sent(steps, Side.TARGET) == b"SAY write 1\nSAY write 2\n"
+
+
+def test_what_comes_behind_a_question_is_judged_as_of_its_answer() -> None:
+    """GW-19: a line pipelined behind one that waited is decided as of when it can move, not of when it arrived."""
+    world = logged_in()
+    times: list[float] = []
+    decide = world.policies.snapshot.decide
+
+    def watched(facts: Any) -> Verdict:
+        times.append(facts.now)
+        return decide(facts)
+
+    world.policies.snapshot.decide = watched  # type: ignore[method-assign]
+    say(world, b"SAY pay 5\nSAY hi 2\n")
+    assert times[0] == 1.0
+    assert times[-1] == 2.0

@@ -171,6 +171,8 @@ class Relay:
         lane.end = True
         if type(lane.step) is Ask and type(lane.step.question) is Await:
             self._drop(lane)
+            lane.queue.clear()  # sent behind the question: judged now it would bring that up again, for nobody
+            lane.held = 0
         if lane.steps is None:
             self._next(lane)
 

@@ -29,8 +29,10 @@ class Asking:
         self._judge: Judge | None = None
         self._open: dict[int, Decision] = {}
         self._persist = False
+        self._leaving: list[bytes] | None = None
         self._deferred = False
         self._parked = ""
+        self._now = 0.0
         self.principal: Principal | None = None
 
     def _made(self, decision: Decision, deferred: bool = False, settles: bool = True) -> Decision:
@@ -45,18 +47,34 @@ class Asking:
         return decision
 
     def _flush(self, out: list[bytes], back: list[bytes]) -> Steps[None]:
-        """Journal, then forward: one write a side. Writes and approved statements only once the journal is durable."""
+        """Journal, then forward: one write a side. Writes and approved statements only once the journal is durable.
+
+        What the other lane forwards meanwhile goes behind the bytes that wait: a target answers in the order of what it
+        was sent, and answers are matched, masked and counted in the order of decisions.
+        """
         if self._journal is not None:
             self._journal.flush()
+        if out and self._leaving is not None:
+            self._leaving += out
+            out.clear()
         if out:
             if self._persist:
+                yield from self._persisted(out)
+            yield gathered(Side.TARGET, out)
+        if back:
+            yield gathered(Side.CLIENT, back)
+
+    def _persisted(self, out: list[bytes]) -> Steps[None]:
+        """Wait until the journal is durable; `out` may grow until then. Raises Unavailable when it cannot be."""
+        self._leaving = out
+        try:
+            while self._persist:
                 self._persist = False
                 failed = yield Persist()
                 if isinstance(failed, Unavailable):
                     raise failed
-            yield gathered(Side.TARGET, out)
-        if back:
-            yield gathered(Side.CLIENT, back)
+        finally:
+            self._leaving = None
 
     def _after_waiting(self, approved: Decision, statement: Statement, verdict: Verdict, now: float) -> Decision:
         """What was approved is what runs, else it is refused (AP-1, PG-A45)."""
@@ -85,6 +103,7 @@ class Asking:
         waited = settled.state == "pending"
         if waited:
             settled = yield from self._wait(settled, asked, judged.verdict)
+            self._now = max(self._now, settled.at)
         refusal = None if settled.state == "approved" else refusal_of(judged.verdict, settled)
         if refusal is None:
             judged, refusal = self._judged_again(asked, statement, judged, settled)

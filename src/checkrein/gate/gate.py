@@ -70,7 +70,6 @@ class Gate(Asking):
         self._admission = Admission(gateway, spec, context)
         self._own = spec.own_messages | spec.upkeep
         self._closed = False
-        self._now = 0.0
         self.target: Target | None = None
         self.profile: Profile | None = None
         self.deadline: float | None = None
@@ -122,7 +121,7 @@ class Gate(Asking):
         run = _Run(steps, now)
         try:
             step = self._advance(run, None)
-            if step is None and not (self._persist and run.out):
+            if step is None and not (run.out and self._must_wait()):
                 return self._written(run.out, run.back)
         except BaseException:
             if not run.ended:
@@ -146,7 +145,11 @@ class Gate(Asking):
                 else:
                     self._check(step)
                     out.append(step.data)
-        return self._flush(out, back) if self._persist and out else self._written(out, back)
+        return self._flush(out, back) if out and self._must_wait() else self._written(out, back)
+
+    def _must_wait(self) -> bool:
+        """Whether bytes for the target may not leave at once."""
+        return self._persist or self._leaving is not None
 
     def _written(self, out: list[bytes], back: list[bytes]) -> list[Step]:
         """Return what leaves, the journal written: one write a side."""
@@ -206,6 +209,7 @@ class Gate(Asking):
                 yield from self._flush(run.out, run.back)
                 if type(step) is Decide:
                     reply = yield from self._ask(step.statement, step.final, run.now)
+                    run.now = max(run.now, self._now)  # what comes behind is judged as of now
                 else:
                     reply = yield from self._transport(step, run.now)
                 step = self._advance(run, reply)

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from checkrein.core.framing import frame
+from checkrein.core.statement import Statement
+from checkrein.core.verdict import DENY, Verdict
 from tests.protocols.postgres.driver import Gateway, Judge, allow_all, kill, masking
 from tests.protocols.postgres.raw import SYNC, Raw, bind, code_of, describe, execute, parse, query, run, shown
 from tests.support.postgres import Database
@@ -222,6 +224,23 @@ def test_a_query_during_copy_in_is_a_protocol_error(gateways: Open) -> None:
     assert client.message()[0] == b"G"
     client.send(query(b"SELECT 1"))
     assert client.until(b"Z")[0][0] == b"E"
+
+
+def test_a_deny_that_came_while_a_later_statement_waited_wins(gateways: Open, database: Database) -> None:
+    """GW-19: statements of one Query go together, so the first is looked at again once people were waited for."""
+    opened: list[Gateway] = []
+
+    def judge(statement: Statement) -> Verdict:
+        if opened and opened[0].asked and "DELETE" in statement.text:
+            return Verdict(outcome=DENY, reason="no more")
+        return allow_all(statement)
+
+    opened.append(gateways(judge))
+    client = Raw(opened[0].port)
+    assert client.ask(query(b"DELETE FROM t WHERE id = 1; SELECT 'asked'")) == "E42501 ZI"
+    assert len(opened[0].asked) == 1
+    assert 1 in ids(database)
+    assert {one.outcome for one in opened[0].answered} == {"abandoned"}
 
 
 def test_an_ask_runs_after_the_yes_with_its_parameters(gateways: Open) -> None:

@@ -27,6 +27,7 @@ from checkrein.protocols.postgres.state import TARGET, State
 from checkrein.protocols.postgres.telling import Broken
 from checkrein.protocols.postgres.transitions import EXPECTED
 
+ENDS_BLOCK: Final = frozenset({"commit", "rollback", "prepare_transaction"})
 ROW: Final = 0x44
 COPY_DATA: Final = 0x64
 
@@ -323,6 +324,8 @@ class Answers(Planning):
         state.copy_wait = None
         if result.decision.obligations.fixed_texts and (result.act.data_modifying or result.act.kind != "select"):
             state.wrote_masked = result.decision
+        if result.act.kind in ENDS_BLOCK:
+            state.block_over = True
         if kind != 0x73 and not muted:
             finished(state, result.act, result.decision.statement)
         most = result.decision.obligations.rows_changed

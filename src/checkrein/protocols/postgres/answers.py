@@ -124,7 +124,7 @@ class RowMasker:
         digits = _INTEGER_DIGITS.get(oid, 0)
         if digits and not scanner.takes_integers(label, digits):
             return _Column(_PASS, None, None, "")
-        leaf = scan_leaf(scanner, label, self._plan.counts, encoding)
+        leaf = scan_leaf(scanner, label, self._plan.counts)
         reader = CellRewriter(column.type_oid, binary, types, leaf, False)
         return _Column(_READ if reader.needs_reading else _SCAN, reader, None, label)
 

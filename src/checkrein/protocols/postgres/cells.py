@@ -151,15 +151,16 @@ def mask_leaf(mask: MaskFunction, encoding: str) -> Leaf:
     return latin_leaf(leaf) if encoding == "LATIN1" else leaf
 
 
-def scan_leaf(scanner: Scanner, column: str, counts: dict[str, int], encoding: str) -> Leaf:
-    """Return a leaf that lets the detectors read."""
+def scan_leaf(scanner: Scanner, column: str, counts: dict[str, int]) -> Leaf:
+    """Return a leaf that lets the detectors read.
+
+    Whatever the session's client encoding: the server tells of a change only at ReadyForQuery, behind rows in the new.
+    """
 
     def leaf(text: bytes, kind: str) -> bytes | None:
         return scanner.rewrite(text, column, kind, counts)
 
-    if encoding == "LATIN1":
-        return latin_leaf(leaf)
-    return unsure_leaf(leaf) if encoding == "SQL_ASCII" else leaf
+    return unsure_leaf(leaf)
 
 
 def latin_leaf(leaf: Leaf) -> Leaf:
@@ -176,7 +177,7 @@ def latin_leaf(leaf: Leaf) -> Leaf:
 
 
 def unsure_leaf(leaf: Leaf) -> Leaf:
-    """Return the leaf for bytes of an encoding that nobody named: UTF-8 where they are, else as LATIN1."""
+    """Return the leaf for bytes of an encoding that is not sure: UTF-8 where they are, else as LATIN1."""
     latin = latin_leaf(leaf)
 
     def guessed(text: bytes, kind: str) -> bytes | None:

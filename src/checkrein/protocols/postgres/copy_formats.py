@@ -50,7 +50,7 @@ class CopyMasker:
                     raise MaskError("a masked array or composite cannot be copied in the binary format")
                 mask = CellRewriter(column.type_oid, binary, types, mask_leaf(duty.mask, encoding), True)
             elif duty is not None and duty.scan and plan.scanner is not None:
-                leaf = scan_leaf(plan.scanner, duty.label or column.name, plan.counts, encoding)
+                leaf = scan_leaf(plan.scanner, duty.label or column.name, plan.counts)
                 scan = CellRewriter(column.type_oid, binary, types, leaf, False)
             self._masks.append(mask)
             self._scans.append(scan)

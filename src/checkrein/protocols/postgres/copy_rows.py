@@ -14,7 +14,15 @@ from checkrein.core.framing import int32_at
 _NULL_CELL: Final = b"\xff\xff\xff\xff"
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
 _ESCAPES: Final = {0x62: b"\b", 0x66: b"\f", 0x6E: b"\n", 0x72: b"\r", 0x74: b"\t", 0x76: b"\v"}
-_OFF: Final = frozenset({"false", "off", "0", "no"})
+_HEADER: Final = {"true": True, "on": True, "1": True, "match": True, "false": False, "off": False, "0": False}
+
+
+def _has_header(options: Mapping[str, str]) -> bool:
+    """Say whether the first line is a header. Raises MaskError for a value that is not known: it would be a row."""
+    given = options.get("header", "false").lower()
+    if given not in _HEADER:
+        raise MaskError("whether a COPY answer begins with a header is not known")
+    return _HEADER[given]
 
 
 class CopyRows(Protocol):
@@ -49,7 +57,7 @@ class TextRows:
     def __init__(self, options: Mapping[str, str]) -> None:
         self._delimiter = _one(options, "delimiter", "\t")
         self._null_text = options.get("null", "\\N").encode()
-        self._header = "header" in options and options["header"].lower() not in _OFF
+        self._header = _has_header(options)
 
     def head(self, data: bytes) -> int:
         """The header line, if asked for."""
@@ -122,7 +130,7 @@ class CsvRows:
         self._quote = _one(options, "quote", '"')
         self._escape = _one(options, "escape", self._quote.decode())
         self._null_text = options.get("null", "").encode()
-        self._header = "header" in options and options["header"].lower() not in _OFF
+        self._header = _has_header(options)
 
     def head(self, data: bytes) -> int:
         """The header line, if asked for; names may be quoted."""

@@ -71,6 +71,7 @@ def settled(state: State, status: int, segment: int) -> None:
     """ReadyForQuery: with the end of a transaction its portals and cursors are gone, and its names are settled."""
     before = state.status
     state.status = status
+    state.block_over = False
     if status != 73:
         return
     state.wrote_masked = None

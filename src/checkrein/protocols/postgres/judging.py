@@ -186,6 +186,7 @@ class Judging:
         state = self._state
         deferred = (
             state.status == 84
+            and not state.block_over
             and act.row_write
             and not any(entry.results for entry in state.queue)
             and all(effect.verb in TAKEN_BACK for effect in statement.effects)

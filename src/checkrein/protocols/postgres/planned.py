@@ -10,6 +10,8 @@ from checkrein.core.verdict import Obligations
 
 PLANS_KEPT: Final = 128
 """Plans of one session; a driver repeats few statements."""
+PLANNED_COLUMNS: Final = 256
+"""Wider answers are planned each time: their plans are large, and their rows cost more than a plan."""
 
 
 class Planned:
@@ -42,23 +44,27 @@ class Plans:
     """The plans of one session, by the identity of what they follow from."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int, int, int], Planned] = {}
+        self._kept: dict[tuple[int, int, int, int, str], Planned] = {}
 
-    def before(self, result: Any, columns: Any, types: Any) -> bool:
-        """Give a result the plan of the same description, prediction and duties, where no other result counts in it."""
+    def before(self, result: Any, columns: Any, types: Any, encoding: str) -> bool:
+        """Give a result the plan of the same description, prediction, duties and client encoding, where no other
+        result counts in it."""
         decision = result.decision
-        known = self._kept.get((id(columns), id(decision.statement.outputs), id(decision.obligations), id(types)))
+        outputs, obligations = decision.statement.outputs, decision.obligations
+        known = self._kept.get((id(columns), id(outputs), id(obligations), id(types), encoding))
         if known is None or not known.take():
             return False
         result.plan, result.masker, result.planned = known.plan, known.masker, known
         return True
 
-    def remember(self, result: Any, columns: Any, types: Any) -> None:
+    def remember(self, result: Any, columns: Any, types: Any, encoding: str) -> None:
         """Keep the plan that was made for a result."""
+        if len(columns) > PLANNED_COLUMNS:
+            return
         if len(self._kept) >= PLANS_KEPT:
             self._kept.clear()
         outputs, obligations = result.decision.statement.outputs, result.decision.obligations
         made = Planned(columns, outputs, obligations, types)
         made.plan, made.masker = result.plan, result.masker
-        self._kept[id(columns), id(outputs), id(obligations), id(types)] = made
+        self._kept[id(columns), id(outputs), id(obligations), id(types), encoding] = made
         result.planned = made

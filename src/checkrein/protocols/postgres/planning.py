@@ -18,6 +18,8 @@ from checkrein.protocols.postgres.witness import disagreement
 
 DESCRIBED_CACHE: Final = 256
 """Row descriptions remembered by their bytes, so that a repeated statement parses its description once."""
+DESCRIBED_BYTES: Final = 8 * 1024
+"""Longer ones are read each time: of the largest, the cache would hold gigabytes."""
 
 
 class Planning(Telling):
@@ -41,6 +43,8 @@ class Planning(Telling):
         known = self._described.get(data)
         if known is None:
             known = parse_row_description(data[5:])
+            if len(data) > DESCRIBED_BYTES:
+                return known
             if len(self._described) >= DESCRIBED_CACHE:
                 self._described.clear()
             self._described[data] = known
@@ -65,7 +69,7 @@ class Planning(Telling):
     def _planned_before(self, result: Result, columns: tuple[Any, ...] | None) -> bool:
         """Give a result the plan of the same description, prediction and duties, if there is one at hand."""
         plain = columns is not None and result.act.kind != "copy_out" and result.decision.statement.outputs is not None
-        return plain and self._plans.before(result, columns, self._types())
+        return plain and self._plans.before(result, columns, self._types(), self._encoding())
 
     def plan(self, result: Result, columns: tuple[Any, ...] | None) -> Steps[Refusal | None]:
         """Ask for the plan of a described result; a Refusal where the witness disagrees or a duty cannot be met."""
@@ -96,7 +100,7 @@ class Planning(Telling):
             except MaskError as error:
                 return Refusal(code="mask_failed", reason=f"the answer cannot be masked: {error}")
         if act.kind != "copy_out" and result.decision.statement.outputs is not None:
-            self._plans.remember(result, columns, types)
+            self._plans.remember(result, columns, types, self._encoding())
         return None
 
     def execute_begins(self, head: Entry) -> Steps[None] | None:

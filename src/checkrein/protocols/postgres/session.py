@@ -89,11 +89,11 @@ class PostgresSession:
                 self._take_in(data)
                 rest = self._work()
                 if rest is None:
-                    return state.drain()
+                    return state.flush() if state.redefining else state.drain()
             else:
                 rest = self._answers.receive(data)
                 if rest is None and not self._waits():
-                    return state.drain()
+                    return state.flush() if state.redefining else state.drain()
         except (ProtocolError, Broken) as error:
             broke = error
         if broke is not None:
@@ -113,8 +113,7 @@ class PostgresSession:
             if work is None:
                 if first is not None:
                     yield from first
-                for step in state.drain():
-                    yield step
+                yield from state.flush()
                 work = self._work() if self._waits() else None
             if work is not None:
                 yield from self._working(work)
@@ -122,23 +121,21 @@ class PostgresSession:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
         if broke is not None:
             yield from self._broke(broke)
-        for step in state.drain():
-            yield step
+        yield from state.flush()
 
     def _broke(self, error: ProtocolError | Broken) -> Steps[None]:
         if isinstance(error, Broken):
             yield from self._ended(error)
         else:
             yield from self._broken(error.hint or "08P01", _blamed(error))
-        for step in self.state.drain():  # noqa: UP028 - a list cannot be sent an answer
-            yield step
+        yield from self.state.flush()
 
     def _take_in(self, data: bytes) -> None:
         """Put the client's bytes behind those that wait."""
         state = self.state
-        if len(state.inbox) - state.at + len(data) > WAITING_BYTES:
+        if len(state.inbox) - state.at + state.later_bytes + len(data) > WAITING_BYTES:
             raise ProtocolError("too much was sent behind a message that waits", CLIENT, "54000")
-        state.inbox = state.inbox + data if state.inbox else data
+        state.take_in(data)
 
     def _entry(self, side: Side, data: bytes) -> Steps[None]:
         """Bytes before the query phase."""
@@ -153,6 +150,7 @@ class PostgresSession:
         if isinstance(what, Killed):
             running = bool(state.queue) and state.phase == "ready"
             state.phase = "over"
+            state.drop_output()  # what was decided and did not leave yet never will
             code = "58000" if what.code == "error" else "57P01"
             if not self._answers.left:  # inside a long row an error would be read as the rest of it
                 yield Send(Side.CLIENT, plain_error(code, what.reason, "FATAL"))
@@ -222,7 +220,9 @@ class PostgresSession:
     def _trim(self) -> None:
         state = self.state
         self._anew = False
-        if state.at:
+        if state.at == len(state.inbox):
+            state.join()
+        elif state.at:
             state.inbox = state.inbox[state.at :]
             state.at = 0
 
@@ -234,8 +234,11 @@ class PostgresSession:
                 return self._resuming.resume()
             if not self._free():
                 return None
+            size = frame_size(state.inbox, state.at, MESSAGE_BYTES, CLIENT)
+            if state.later and self._cut(size):
+                state.join()
+                size = frame_size(state.inbox, 0, MESSAGE_BYTES, CLIENT)
             start = state.at
-            size = frame_size(state.inbox, start, MESSAGE_BYTES, CLIENT)
             if not size or len(state.inbox) - start < size:
                 return None
             if self._handled >= BREATHE_MESSAGES:
@@ -259,6 +262,11 @@ class PostgresSession:
                 state.at += size
             elif not self._resuming.ready():
                 return None
+
+    def _cut(self, size: int) -> bool:
+        """Whether the next message goes on in what came later, and is all there by now (or its size is not)."""
+        here = len(self.state.inbox) - self.state.at
+        return not size or here < size <= here + self.state.later_bytes
 
     def _deal(self, steps: Steps[bool], size: int) -> Steps[None]:
         """Run what a handler left to do."""

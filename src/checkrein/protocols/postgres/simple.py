@@ -75,26 +75,32 @@ class Queries:
             return True
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
-        for step in state.drain():  # noqa: UP028 - a list cannot be sent an answer
-            yield step
+        yield from state.flush()
         decisions: list[Decision] = []
+        waited = False
         for index, reading in enumerate(readings):
             decision: Decision = yield self.judging.step(
                 reading.statement, True, None, reading.act if len(readings) == 1 else None
             )
             if decision.waited and decision.refusal is None:
+                waited = True
                 decision = yield from self._again(text, readings, index, decision)
             if decision.refusal is not None:
                 yield from self._refused(decision, decisions)
                 return True
             decisions.append(decision)
+        if waited and len(decisions) > 1 and not (yield from self._look(readings)):
+            for one in decisions:
+                yield abandoned(one)
+            return True
         rest = self._go(data, raw, text, readings, decisions)
         if rest is not None:
             yield from rest
         return True
 
     def _look(self, readings: tuple[Reading, ...]) -> Steps[bool]:
-        """Look at all statements of a request before anyone is asked about one; False when one is refused."""
+        """Look at all statements of a request before anyone is asked about one, and again when people were waited for,
+        as a rule may have come meanwhile; False when one is refused."""
         if len(readings) > PIPELINE_STATEMENTS:
             refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
             self.requests.refuse_query(refusal, None, "54000")

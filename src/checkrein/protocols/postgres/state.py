@@ -22,6 +22,9 @@ TARGET: Final = Side.TARGET
 DEFINING: Final = frozenset({"create", "alter", "drop"})
 """Verbs that may change what a name means."""
 
+SMALL_PIECE: Final = 4096
+"""Shorter pieces of the client's bytes are put together: each of its own would take many times its size."""
+
 PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
 
 
@@ -30,16 +33,20 @@ class State:
 
     `queue` holds what the target still owes. `segment` counts the client's Syncs, `dirty` says that something of the
     segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
-    what a stopped client message waits for; its bytes stay in `inbox` until then. `held` gathers what the client must
+    what a stopped client message waits for; its bytes stay in `inbox` until then, and what comes behind in `later`,
+    so that it is not copied at every arrival. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
     `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
-    link, and nothing more is begun.
+    link, and nothing more is begun. `block_over`: the transaction of `status` ended, though its ReadyForQuery did not
+    come yet.
     """
 
     def __init__(self, context: SessionContext) -> None:
         self.context = context
         self.phase = "start"
         self.inbox = b""
+        self.later: list[bytes] = []
+        self.later_bytes = 0
         self.incoming = b""
         self.working = False
         self.queue: deque[Entry] = deque()
@@ -47,6 +54,7 @@ class State:
         self.dirty = False
         self.skipping = False
         self.status = 73
+        self.block_over = False
         self.statements: dict[bytes, Prepared] = {}
         self.portals: dict[bytes, Portal] = {}
         self.sql_prepared: dict[str, str] = {}
@@ -78,6 +86,29 @@ class State:
         self.notes: list[Answered] = []
         self._target: list[tuple[bytes, Warrant]] = []
         self._client: list[bytes] = []
+
+    # --- input ---------------------------------------------------------------------------------
+
+    def take_in(self, data: bytes) -> None:
+        """Put the client's bytes behind those that wait."""
+        if not self.inbox:
+            self.inbox = data
+            return
+        self.later_bytes += len(data)
+        if self.later and len(self.later[-1]) < SMALL_PIECE:
+            self.later[-1] += data
+        else:
+            self.later.append(data)
+
+    def join(self) -> None:
+        """Put together what waits, the part that is dealt with left out."""
+        if self.later:
+            self.inbox = b"".join([self.inbox[self.at :], *self.later])
+            self.later.clear()
+            self.later_bytes = 0
+        elif self.at:
+            self.inbox = self.inbox[self.at :]
+        self.at = 0
 
     # --- output --------------------------------------------------------------------------------
 
@@ -111,15 +142,10 @@ class State:
 
     def drain(self) -> list[Step]:
         """Return what was gathered, to be yielded in this order: ends of answers, then one Send for every warrant for
-        the target, then one for the client.
-
-        Before DDL leaves, every session of that database is made to look at the catalog anew until it is settled.
+        the target, then one for the client. Not while DDL waits: see `flush`.
         """
         steps: list[Step] = list(self.notes)
         self.notes.clear()
-        if self.redefining:
-            self.redefining = False
-            steps.append(Query(CatalogChange(self.changer), True))
         target = self._target
         if len(target) == 1:
             steps.append(Send(TARGET, target[0][0], target[0][1]))
@@ -134,13 +160,21 @@ class State:
         return steps
 
     def flush(self) -> Steps[None]:
-        """Yield what was gathered."""
+        """Yield what was gathered.
+
+        Before DDL leaves, every session of that database is made to look at the catalog anew until it is settled. What
+        was gathered stays here meanwhile, for what comes by the other lane must go behind it.
+        """
+        if self.redefining:
+            yield Query(CatalogChange(self.changer), True)
+            self.redefining = False
         for step in self.drain():  # noqa: UP028 - a list cannot be sent an answer
             yield step
 
     def drop_output(self) -> None:
         """Forget what was gathered for the target, and what is held: the session ends."""
         self._target.clear()
+        self.redefining = False
         self.held = None
 
     # --- names ---------------------------------------------------------------------------------

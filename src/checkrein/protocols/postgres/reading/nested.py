@@ -134,9 +134,10 @@ def copy(reader: Reader, node: Node) -> Part:
     part = reader.part = Part("copy_in" if node.get("is_from") else "copy_out")
     part.act["returns_rows"] = False
     options = {name: option_text(value) for name, value in options_of(node.get("options")).items()}
-    part.act["copy_format"] = options.get("format", "text")
+    part.act["copy_format"] = options.get("format", "text").lower()
     part.act["copy_encoding"] = options.get("encoding", "")
     part.act["copy_options"] = options
+    reader.reads_constants = bool(options)  # HEADER 1 is not HEADER 0
     if node.get("is_program"):
         reader.effect(Effect(verb="call", object="program", kind="program", guard=doors.SERVER_PROGRAM))
     elif "filename" in node:

@@ -46,19 +46,19 @@ def options_of(nodes: list[Node] | None) -> dict[str, Node]:
 
 
 def option_text(node: Node) -> str:
-    """Return an option's value as text; `true` for a bare one."""
+    """Return an option's value as text, as it stands: a delimiter may be a capital. `true` for a bare one."""
     kind, inner = only_node(node)
     if kind == "":
         return "true"
     for field in ("sval", "fval", "ival", "boolval"):
         if field in inner:
             value = inner[field]
-            return str(value.get(field, 0 if field == "ival" else "") if isinstance(value, dict) else value).lower()
+            return str(value.get(field, 0 if field == "ival" else "") if isinstance(value, dict) else value)
     if kind == "TypeName":
         return str(inner["names"][-1].get("String", {}).get("sval", ""))
-    return str(inner.get("ival", "")) if kind == "Integer" else ""
+    return str(inner.get("ival", 0)) if kind == "Integer" else ""  # the parser leaves a zero out
 
 
 def is_on(text: str) -> bool:
     """Whether an option's value means yes; what is not known to mean no does."""
-    return text not in ("false", "off", "0", "f", "no")
+    return text.lower() not in ("false", "off", "0", "f", "no")

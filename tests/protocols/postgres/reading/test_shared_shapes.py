@@ -1,0 +1,76 @@
+"""Readings that are kept by shape, held against readings of each text alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from checkrein.core.statement import Statement
+from checkrein.protocols.postgres import statements
+from checkrein.protocols.postgres.acts import Act
+from checkrein.protocols.postgres.catalog import Names
+from checkrein.protocols.postgres.catalog_of import catalog_of
+from checkrein.protocols.postgres.surroundings import Surroundings
+
+CATALOG = catalog_of({"public.t": ["id integer", "b integer", "ssn text"], "public.u": ["id integer", "k integer"]})
+AROUND = Surroundings(catalog=CATALOG, names=Names(search_path=("pg_catalog", "public"), version="1"))
+NUMBERS = (("1", "2", "3"), ("0", "1", "0"), ("2", "2", "2"), ("7", "0", "9"))
+
+TEXTS = """SELECT ssn, id FROM t ORDER BY #
+SELECT ssn, id FROM t GROUP BY #, #
+SELECT DISTINCT ON (#) ssn, id FROM t
+SELECT id FROM t UNION SELECT id FROM u ORDER BY #
+SELECT id FROM t LIMIT # OFFSET #
+SELECT id FROM t WHERE id = # OR # = #
+DELETE FROM t WHERE # = #
+DELETE FROM t WHERE id = # OR # = #
+DELETE FROM t WHERE id IN (#, #, #)
+DELETE FROM t WHERE id = # OR id = #
+DELETE FROM u WHERE id = # AND k IN (#, #)
+DELETE FROM t WHERE CASE WHEN # = # THEN true ELSE false END
+UPDATE t SET b = # WHERE id = # AND b = #
+MERGE INTO t USING u ON t.id = u.id AND # = # WHEN MATCHED THEN DELETE
+SELECT #::regclass::text
+SELECT pg_get_viewdef(#)
+SELECT substring(ssn, #, #) FROM t
+SELECT array_agg(ssn ORDER BY #) FROM t
+SELECT ssn, id FROM t GROUP BY ROLLUP (#, #)
+WITH w AS (SELECT ssn, id FROM t ORDER BY #) SELECT * FROM w
+DECLARE c CURSOR FOR SELECT ssn, id FROM t ORDER BY #
+PREPARE p AS SELECT ssn, id FROM t ORDER BY #
+EXPLAIN (ANALYZE #) DELETE FROM t WHERE id = #
+COPY t TO STDOUT (HEADER #)
+COPY t TO STDOUT (FORMAT csv, HEADER #)
+COPY t FROM STDIN (FORMAT csv, HEADER #)
+COPY (SELECT ssn, id FROM t ORDER BY #) TO STDOUT
+SET statement_timeout = #
+SET row_security = #
+SET default_transaction_read_only = #
+INSERT INTO t (id, b) VALUES (#, #) ON CONFLICT (id) DO UPDATE SET b = #""".splitlines()
+
+
+def said(text: str) -> dict[str, Any]:
+    """Read one text, by what was kept where there is anything; return all that was read but for the text."""
+    kept = statements.kept(text, CATALOG, AROUND.names)
+    (reading,) = kept or statements.read(text, AROUND)
+    found = {name: repr(getattr(reading.statement, name)) for name in Statement.__slots__ if name != "text"}
+    return found | {f"act.{name}": repr(getattr(reading.act, name)) for name in Act.__slots__}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_shape_is_shared_only_where_no_number_matters(text: str) -> None:
+    """PG-B38: what was read of a text with other numbers is what reading the text itself gives."""
+    filled = []
+    for numbers in NUMBERS:
+        given = iter(numbers * 3)
+        filled.append(re.sub("#", lambda _, given=given: next(given), text))  # type: ignore[misc]
+    alone = []
+    for one in filled:
+        statements._KEPT.__init__()  # type: ignore[misc]
+        alone.append(said(one))
+    for first in filled:
+        statements._KEPT.__init__()  # type: ignore[misc]
+        said(first)
+        assert [said(one) for one in filled] == alone
