@@ -118,8 +118,11 @@ LIST_SESSIONS: Final = 10_000
 STATEMENT_CACHE: Final = 4096
 """Read statements kept per target and profile."""
 
-VERDICT_CACHE: Final = 4096
-"""Verdicts kept per session kind."""
+VERDICT_CACHE: Final = 512
+"""Verdicts kept per session; a driver repeats few statements."""
+
+VERDICT_PARTS: Final = 2048
+"""Parts (columns, uses, effects ...) of a statement whose verdict is kept: wider ones are judged anew each time."""
 
 CATALOG_SECONDS: Final = 5.0
 """The oldest a cached catalog may be; docs/limits.md tells what that window leaves open."""
@@ -291,6 +294,9 @@ READING_FAMILY: Final = 2000
 
 READING_CATALOGS: Final = 64
 """Catalog versions of which referenced columns are kept."""
+
+READING_PARTS: Final = 400_000
+"""Parts (columns, uses, effects ...) of all kept readings together, some tens of MiB: wide ones count for many."""
 
 READING_SPACES: Final = 1024
 """Catalog versions and meanings of names told apart at once; then all is forgotten."""

@@ -91,6 +91,15 @@ class Statement:
     def __repr__(self) -> str:
         return f"Statement({self.protocol!r}, {self.text!r}, verbs={self.verbs!r}, effects={self.effects!r})"
 
+    def parts(self) -> int:
+        """Return of how many parts it is made, as a measure of its memory."""
+        count = 1 + len(self.effects) + len(self.outputs or ()) + len(self.uses) + len(self.literals)
+        for effect in self.effects:
+            count += len(effect.columns or ())
+        for relation in self.relations:
+            count += len(relation.columns)
+        return count
+
     def with_text(self, text: str) -> Statement:
         """Return the same meaning of another text."""
         made = self._copy()

@@ -8,7 +8,7 @@ from checkrein.core import events
 from checkrein.core.decision import Decision
 from checkrein.core.facts import FactRecord, SessionFacts
 from checkrein.core.identity import Principal
-from checkrein.core.limits import STATEMENT_IN_PROCESS_BYTES, VERDICT_CACHE
+from checkrein.core.limits import STATEMENT_IN_PROCESS_BYTES, VERDICT_CACHE, VERDICT_PARTS
 from checkrein.core.statement import Statement
 from checkrein.core.target import Target
 from checkrein.core.verdict import ASK, DENY, Refusal, Verdict
@@ -146,8 +146,10 @@ class Judge:
 
 
 def keepable(statement: Statement) -> bool:
-    """Whether a verdict may be kept: of one read completely, whose parts are no larger than a short text makes them."""
-    return statement.complete and bool(statement.effects) and len(statement.text) <= STATEMENT_IN_PROCESS_BYTES
+    """Whether a verdict may be kept: of one read completely, which is neither long nor wide."""
+    if not statement.complete or not statement.effects or len(statement.text) > STATEMENT_IN_PROCESS_BYTES:
+        return False
+    return statement.parts() <= VERDICT_PARTS
 
 
 def refusal_for(verdict: Verdict, final: bool, healthy: bool) -> Refusal | None:

@@ -15,10 +15,12 @@ Space = tuple[int, tuple[str, ...], bool, Own, Own]
 class Kept:
     """A bounded store of readings, the oldest dropped first. One a process; holds no secrets but texts."""
 
-    __slots__ = ("catalog", "exact", "most", "names", "shapes", "space", "spaces")
+    __slots__ = ("catalog", "exact", "most", "most_parts", "names", "parts", "shapes", "space", "spaces")
 
-    def __init__(self, most: int = limits.STATEMENT_CACHE) -> None:
+    def __init__(self, most: int = limits.STATEMENT_CACHE, most_parts: int = limits.READING_PARTS) -> None:
         self.most = most
+        self.most_parts = most_parts
+        self.parts = 0  # of all that is kept
         self.exact: dict[tuple[int, str], Readings] = {}
         self.shapes: dict[tuple[int, bytes], Readings] = {}
         self.spaces: dict[Space, int] = {}
@@ -53,11 +55,15 @@ class Kept:
             return
         only = readings[0]
         shape = shape_of(text) if len(readings) == 1 and len(text) <= limits.READING_SHAPE_CHARACTERS else None
+        parts = _parts(readings)
+        if parts > self.most_parts // 8:
+            return
+        self._make_room(parts)
         if shape is None or only.statement.reads_constants or not only.statement.complete:
-            self._make_room(len(self.exact))
+            self.parts += parts - _parts(self.exact.get((space, text), ()))
             self.exact[space, text] = readings
         else:
-            self._make_room(len(self.shapes))
+            self.parts += parts - _parts(self.shapes.get((space, shape), ()))
             self.shapes[space, shape] = readings
 
     def _space(self, catalog: CatalogSnapshot | None, names: Names) -> int:
@@ -78,18 +84,22 @@ class Kept:
                 self.spaces.clear()
                 self.exact.clear()
                 self.shapes.clear()
+                self.parts = 0
             number = self.spaces[key] = len(self.spaces)
         self.names, self.catalog, self.space = names, catalog, number
         return number
 
-    def _make_room(self, held: int) -> None:
-        """When full, drop the oldest quarter."""
-        if held < self.most:
-            return
-        for old in list(self.exact)[: self.most // 4]:
-            del self.exact[old]
-        for shape in list(self.shapes)[: self.most // 4]:
-            del self.shapes[shape]
+    def _make_room(self, parts: int) -> None:
+        """While it is full, drop the oldest quarter."""
+        while max(len(self.exact), len(self.shapes)) >= self.most or self.parts + parts > self.most_parts:
+            for text in list(self.exact)[: len(self.exact) // 4 + 1]:
+                self.parts -= _parts(self.exact.pop(text))
+            for shape in list(self.shapes)[: len(self.shapes) // 4 + 1]:
+                self.parts -= _parts(self.shapes.pop(shape))
+
+
+def _parts(readings: Readings) -> int:
+    return sum([reading.statement.parts() for reading in readings])
 
 
 def without_parameters(reading: Reading) -> Reading:
