@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from checkrein.core.statement import Statement
 from checkrein.protocols.postgres import statements
-from checkrein.protocols.postgres.acts import Act
 from checkrein.protocols.postgres.catalog import Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
 from checkrein.protocols.postgres.surroundings import Surroundings
@@ -55,8 +53,15 @@ def said(text: str) -> dict[str, Any]:
     """Read one text, by what was kept where there is anything; return all that was read but for the text."""
     kept = statements.kept(text, CATALOG, AROUND.names)
     (reading,) = kept or statements.read(text, AROUND)
-    found = {name: repr(getattr(reading.statement, name)) for name in Statement.__slots__ if name != "text"}
-    return found | {f"act.{name}": repr(getattr(reading.act, name)) for name in Act.__slots__}
+    found = {name: value for name, value in fields_of(reading.statement).items() if name != "text"}
+    assert {"effects", "outputs", "uses", "literals"} <= set(found)
+    return found | {f"act.{name}": value for name, value in fields_of(reading.act).items()}
+
+
+def fields_of(one: object) -> dict[str, str]:
+    """Return what an object holds, compiled or not, as texts."""
+    values = {name: getattr(one, name) for name in dir(one) if not name.startswith("_")}
+    return {name: repr(value) for name, value in values.items() if not callable(value)}
 
 
 @pytest.mark.parametrize("text", TEXTS)
