@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from checkrein.adapters.sidelinks import SideLinks, Tls
+from checkrein.adapters.sidelinks import Changes, SideLinks, Tls
 from checkrein.core.identity import Secret
 from checkrein.core.steps import Query
 from checkrein.core.target import Profile, Target, TargetTls
@@ -174,3 +175,16 @@ def test_another_database_is_not_disturbed(database: Database) -> None:
 
 def _postgres(database: Database) -> Database:
     return Database(database.server, "postgres")
+
+
+def test_a_session_that_ended_holds_nobody_up() -> None:
+    """GW-21: whoever left a change unsettled is known to be gone, though something still holds its token."""
+    changes, token = Changes(), Changer()
+    changes.begin(token)
+    now = time.monotonic()
+    assert not changes.allow(now + 1, now + 2)
+    changes.gone(Changer())
+    assert not changes.allow(now + 1, now + 2)
+    changes.gone(token)
+    assert changes.allow(now + 1, now + 2)
+    assert not changes.allow(now - 1, now), "what was asked for before is not used"

@@ -128,6 +128,9 @@ class NoCatalogs:
     def cached(self, target: Target, profile: str) -> Any:
         return None
 
+    def gone(self, changer: object) -> None:
+        pass
+
 
 class World:
     """One gate with fake ports, and a driver that performs its steps."""

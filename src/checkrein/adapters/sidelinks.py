@@ -126,6 +126,11 @@ class Changes:
         """A change is over, for good or bad."""
         self._over(id(changer))
 
+    def gone(self, changer: object) -> None:
+        """Whoever changed something has ended: its object may live on until the collector comes by."""
+        if id(changer) in self._under_way:
+            self._over(id(changer))
+
     def _over(self, ident: int) -> None:
         self._under_way.pop(ident, None)
         self.renew()
@@ -260,6 +265,11 @@ class SideLinks:
     def _changes_of(self, target: Target) -> Changes:
         """Return what is shared by every target and profile that reaches the same database."""
         return self._changes.setdefault((target.protocol, target.host, target.port, target.database), Changes())
+
+    def gone(self, changer: object) -> None:
+        """The session that told of changes by this token has ended."""
+        for changes in self._changes.values():
+            changes.gone(changer)
 
     def cached(self, target: Target, profile: str) -> Any:
         """Return a catalog that is young enough, else None."""

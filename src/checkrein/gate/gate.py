@@ -70,6 +70,7 @@ class Gate(Asking):
         self._admission = Admission(gateway, spec, context)
         self._own = spec.own_messages | spec.upkeep
         self._closed = False
+        self._changer: object = None
         self.target: Target | None = None
         self.profile: Profile | None = None
         self.deadline: float | None = None
@@ -102,6 +103,8 @@ class Gate(Asking):
         if self._closed:
             return
         self._closed = True
+        if self._changer is not None:
+            self._gateway.catalogs.gone(self._changer)
         if self._parked:
             self._gateway.desk.withdraw(self._parked, reason)
         if self._journal is None or self._judge is None:
@@ -231,6 +234,8 @@ class Gate(Asking):
     def _transport(self, step: Any, now: float) -> Steps[Any]:
         if type(step) is Authenticate:
             return (yield from self._authenticate(step.claim, now))
+        if type(step) is Query and step.fresh:
+            self._changer = getattr(step.question, "changer", self._changer)
         return (yield step)
 
     def _cached(self, step: Any) -> Any:

@@ -143,6 +143,9 @@ class Catalogs(Protocol):
     def cached(self, target: Target, profile: str) -> Any:
         """Return the answer to the protocol's own catalog question, or None when it must be asked for."""
 
+    def gone(self, changer: object) -> None:
+        """The session that told of changes by this token has ended. Returns at once, never raises."""
+
 
 class Gateway(msgspec.Struct, frozen=True):
     """Everything the gate is given, the same for all sessions of a listener. `targets` is looked up at each login."""
