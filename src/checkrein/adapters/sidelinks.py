@@ -37,6 +37,9 @@ ANSWER_SECONDS: Final = 10.0
 REFRESH_SECONDS: Final = CATALOG_SECONDS / 2
 """How often a catalog that is in use is asked for again."""
 
+LAST_CHANGE_SECONDS: Final = 1.0
+"""After a session ended, the target may still do what it was sent before it looks at its connection."""
+
 Passwords = Callable[[Target, Profile], Secret | DialError | None]
 TlsContext = Callable[[TargetTls], ssl.SSLContext]
 Binding = Callable[[bytes], bytes]
@@ -126,10 +129,15 @@ class Changes:
         """A change is over, for good or bad."""
         self._over(id(changer))
 
-    def gone(self, changer: object) -> None:
-        """Whoever changed something has ended: its object may live on until the collector comes by."""
-        if id(changer) in self._under_way:
+    def gone(self, changer: object) -> bool:
+        """Whoever changed something has ended: its object may live on until the collector comes by.
+
+        Returns whether it had a change under way.
+        """
+        left = id(changer) in self._under_way
+        if left:
             self._over(id(changer))
+        return left
 
     def _over(self, ident: int) -> None:
         self._under_way.pop(ident, None)
@@ -267,9 +275,10 @@ class SideLinks:
         return self._changes.setdefault((target.protocol, target.host, target.port, target.database), Changes())
 
     def gone(self, changer: object) -> None:
-        """The session that told of changes by this token has ended."""
+        """The session that told of changes by this token has ended. Its last one may take effect a moment later."""
         for changes in self._changes.values():
-            changes.gone(changer)
+            if changes.gone(changer):
+                asyncio.get_running_loop().call_later(LAST_CHANGE_SECONDS, changes.renew)
 
     def cached(self, target: Target, profile: str) -> Any:
         """Return a catalog that is young enough, else None."""

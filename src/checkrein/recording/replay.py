@@ -43,6 +43,7 @@ class Follower:
                 continue  # a segment closed between listing and opening: it is there under its new name
             except (Bad, OSError, msgspec.DecodeError) as error:
                 raise Unavailable(f"the recording in {self.folder.name} cannot be read: {error}") from error
+        raise Unavailable(f"the recording in {self.folder.name} cannot be read: its segments keep closing; try again")
 
     def _segments(self, source: Folder) -> Iterator[Event]:
         names = segments(source.names())
