@@ -61,7 +61,7 @@ def masking(*columns: tuple[str, str]) -> Judge:
 
 
 class Gateway:
-    """Listens on loopback; `port` is for a client. `answered`, `decided` and `sent` record what sessions yielded."""
+    """Listens on loopback; `port` is for a client. The lists record what its sessions yielded."""
 
     def __init__(self, database: Database, judge: Judge = allow_all, cut: int = 0) -> None:
         self.database = database
@@ -72,6 +72,7 @@ class Gateway:
         self.decided: list[Decision] = []
         self.answered: list[Answered] = []
         self.sent: list[bytes] = []
+        self.questions: list[object] = []
         self.failures: list[BaseException] = []
         self.conversations: dict[bytes, Conversation] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -230,6 +231,7 @@ class Conversation:
         elif isinstance(step, Decide):
             return self._decide(step)
         elif isinstance(step, Query):
+            gateway.questions.append(step.question)
             if gateway._catalog is not None and not step.fresh:
                 return gateway._catalog
             return gateway.catalog(step.fresh)

@@ -11,6 +11,7 @@ import pytest
 from checkrein.core.framing import frame
 from checkrein.core.statement import Statement
 from checkrein.core.verdict import DENY, Verdict
+from checkrein.protocols.postgres.catalog import CatalogChange
 from tests.protocols.postgres.driver import Gateway, Judge, allow_all, kill, masking
 from tests.protocols.postgres.raw import SYNC, Raw, bind, code_of, describe, execute, parse, query, run, shown
 from tests.support.postgres import Database
@@ -271,6 +272,35 @@ def test_names_follow_the_search_path(gateways: Open) -> None:
         client.execute("SET search_path TO other")
         client.execute("SELECT id FROM t", prepare=True)
         assert gateway.decided[-1].statement.effects[0].object == "other.t"
+
+
+def test_temporary_objects_are_nobody_elses_business(gateways: Open) -> None:
+    """A change of the catalog is told to other sessions; what is temporary is not, and is still seen at once here."""
+    gateway = gateways()
+
+    def told() -> bool:
+        return any(isinstance(one, CatalogChange) for one in gateway.questions)
+
+    with psycopg.connect(gateway.dsn(), autocommit=True) as client:
+        client.execute("SELECT ssn FROM t")
+        client.execute("CREATE TEMP TABLE own (id int, ssn text)")
+        client.execute("CREATE TEMP TABLE t (ssn int)")
+        client.execute("SELECT own.ssn, id FROM own, LATERAL (SELECT ssn AS mine FROM t) x")
+        assert objects_of(gateway) == {"pg_temp.own", "pg_temp.t"}
+        client.execute("DROP TABLE own")
+        client.execute("SELECT ssn FROM t")
+        assert objects_of(gateway) == {"pg_temp.t"}
+        client.execute("DROP TABLE pg_temp.t")
+        client.execute("SELECT ssn FROM t")
+        assert objects_of(gateway) == {"public.t"}
+        assert not told()
+        client.execute("CREATE TABLE lasting (id int)")
+        assert told()
+
+
+def objects_of(gateway: Gateway) -> set[str]:
+    """Return the names of what the last statement decided on reads."""
+    return {effect.object for effect in gateway.decided[-1].statement.effects}
 
 
 def test_cancel_and_kill(gateways: Open, database: Database) -> None:

@@ -18,7 +18,6 @@ def finished(state: State, act: Act, statement: Statement) -> None:
         state.names_dirty = True
         state.changed()
     if act.ddl:
-        state.catalog_stale = True
         state.blind = True
     if kind == "prepare":
         text = statement.text.encode()

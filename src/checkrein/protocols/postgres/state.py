@@ -32,7 +32,7 @@ class State:
     """The session's state in the query phase.
 
     `queue` holds what the target still owes. `segment` counts the client's Syncs, `dirty` says that something of the
-    segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `waiting` is
+    segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `paused` is
     what a stopped client message waits for; its bytes stay in `inbox` until then, and what comes behind in `later`,
     so that it is not copied at every arrival. `held` gathers what the client must
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
@@ -180,10 +180,16 @@ class State:
     # --- names ---------------------------------------------------------------------------------
 
     def redefines(self, statement: Statement) -> None:
-        """DDL goes to the target: until the catalog is asked for anew, what it names may be something else."""
+        """DDL goes to the target: until the catalog is asked for anew, what it names may be something else.
+
+        Not so for temporary objects: the catalog has none, they are this session's own and learnt with its names.
+        """
+        defined = {effect.object for effect in statement.effects if effect.verb in DEFINING}
+        if statement.complete and defined and all(name.startswith("pg_temp.") for name in defined):
+            return
         self.catalog_stale = True
         self.redefining = True
-        self.redefined.update(effect.object for effect in statement.effects if effect.verb in DEFINING)
+        self.redefined |= defined
 
     def changed(self) -> None:
         """What names resolve by may have changed."""
