@@ -16,6 +16,7 @@ from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogChange, CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
+from checkrein.protocols.postgres.reading.kept import without_parameters
 from checkrein.protocols.postgres.state import DEFINING, State
 from checkrein.protocols.postgres.surroundings import Surroundings
 
@@ -102,7 +103,7 @@ class Judging:
             return readings
         readings = yield from self._read(text, unsettled)
         if simple:
-            readings = tuple([Reading(with_parameters(one.statement, ()), one.act) for one in readings])
+            readings = tuple([without_parameters(one) for one in readings])
         redefined = self._state.redefined
         return tuple([_redefined(one, redefined) for one in readings]) if redefined else readings
 

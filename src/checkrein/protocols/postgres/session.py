@@ -40,7 +40,11 @@ WAITING_BYTES: Final = 2 * MESSAGE_BYTES
 
 
 class PostgresSession:
-    """One client's conversation with one PostgreSQL target; see core.session.Session."""
+    """One client's conversation with one PostgreSQL target; see core.session.Session.
+
+    `_stalled`: the message in front was tried and must wait for the target. `_anew`: the catalog was taken for it.
+    `_handled` counts messages since others were let run.
+    """
 
     def __init__(self, context: SessionContext, reader: Reader) -> None:
         self.state = State(context)

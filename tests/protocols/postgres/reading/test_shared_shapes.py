@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from typing import Any
 
+import msgspec
 import pytest
 
 from checkrein.protocols.postgres import statements
 from checkrein.protocols.postgres.catalog import Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
+from checkrein.protocols.postgres.catalog_queries import next_identity
 from checkrein.protocols.postgres.surroundings import Surroundings
 
 CATALOG = catalog_of({"public.t": ["id integer", "b integer", "ssn text"], "public.u": ["id integer", "k integer"]})
-AROUND = Surroundings(catalog=CATALOG, names=Names(search_path=("pg_catalog", "public"), version="1"))
+NAMES = Names(search_path=("pg_catalog", "public"), version="1")
 NUMBERS = (("1", "2", "3"), ("0", "1", "0"), ("2", "2", "2"), ("7", "0", "9"))
 
 TEXTS = """SELECT ssn, id FROM t ORDER BY #
@@ -49,10 +51,15 @@ SET default_transaction_read_only = #
 INSERT INTO t (id, b) VALUES (#, #) ON CONFLICT (id) DO UPDATE SET b = #""".splitlines()
 
 
-def said(text: str) -> dict[str, Any]:
+def empty_handed() -> Surroundings:
+    """Return the same surroundings under a catalog of which nothing was kept yet."""
+    return Surroundings(catalog=msgspec.structs.replace(CATALOG, identity=next_identity()), names=NAMES)
+
+
+def said(text: str, around: Surroundings) -> dict[str, Any]:
     """Read one text, by what was kept where there is anything; return all that was read but for the text."""
-    kept = statements.kept(text, CATALOG, AROUND.names)
-    (reading,) = kept or statements.read(text, AROUND)
+    kept = statements.kept(text, around.catalog, around.names)
+    (reading,) = kept or statements.read(text, around)
     found = {name: value for name, value in fields_of(reading.statement).items() if name != "text"}
     assert {"effects", "outputs", "uses", "literals"} <= set(found)
     return found | {f"act.{name}": value for name, value in fields_of(reading.act).items()}
@@ -64,18 +71,18 @@ def fields_of(one: object) -> dict[str, str]:
     return {name: repr(value) for name, value in values.items() if not callable(value)}
 
 
+def filled_in(text: str, numbers: tuple[str, ...]) -> str:
+    """Return a text with numbers in its places, over and over."""
+    first, *rest = text.split("#")
+    return first + "".join(number + piece for number, piece in zip(itertools.cycle(numbers), rest))
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_shape_is_shared_only_where_no_number_matters(text: str) -> None:
     """PG-B38: what was read of a text with other numbers is what reading the text itself gives."""
-    filled = []
-    for numbers in NUMBERS:
-        given = iter(numbers * 3)
-        filled.append(re.sub("#", lambda _, given=given: next(given), text))  # type: ignore[misc]
-    alone = []
-    for one in filled:
-        statements._KEPT.__init__()  # type: ignore[misc]
-        alone.append(said(one))
+    filled = [filled_in(text, numbers) for numbers in NUMBERS]
+    alone = [said(one, empty_handed()) for one in filled]
     for first in filled:
-        statements._KEPT.__init__()  # type: ignore[misc]
-        said(first)
-        assert [said(one) for one in filled] == alone
+        around = empty_handed()
+        said(first, around)
+        assert [said(one, around) for one in filled] == alone

@@ -109,9 +109,9 @@ def without_parameters(reading: Reading) -> Reading:
 
 def _renewed(reading: Reading, text: str, simple: bool) -> Reading:
     """Return a reading for another text of its shape: but for the text and what is known of parameters the same."""
-    old = reading.statement
+    statement = reading.statement
+    if statement.text != text:
+        statement = statement.with_text(text)
     if simple:
-        made = old.with_parameters(())
-        made.text = text  # made just now: nobody else has it
-        return Reading(made, reading.act)
-    return reading if old.text == text else Reading(old.with_text(text), reading.act)
+        statement = statement.with_parameters(())
+    return reading if statement is reading.statement else Reading(statement, reading.act)
