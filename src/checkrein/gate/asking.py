@@ -6,75 +6,37 @@ from typing import Any
 
 from checkrein.core import events
 from checkrein.core.decision import Decision
-from checkrein.core.errors import Unavailable
 from checkrein.core.identity import Principal
 from checkrein.core.session import Session, SessionContext
-from checkrein.core.side import Side
 from checkrein.core.statement import Statement
-from checkrein.core.steps import Ask, Persist, Send, Steps
+from checkrein.core.steps import Ask, Steps
 from checkrein.core.verdict import DENY, Refusal, Verdict
 from checkrein.gate.approving import asked_fields, binding, hold_of, question, refusal_of, waiting_text
 from checkrein.gate.deciding import Judge
-from checkrein.gate.ports import Await, Consume, Gateway, Question, SessionJournal, Settled
+from checkrein.gate.leaving import Leaving
+from checkrein.gate.ports import Await, Consume, Gateway, Question, Settled
 
 
 class Asking:
-    """The part of a session's gate that approvals need: its judge, its journal, and what may leave."""
+    """The part of a session's gate that approvals need: its judge, and what may leave."""
 
     def __init__(self, gateway: Gateway, session: Session, context: SessionContext) -> None:
         self._gateway = gateway
         self._session = session
         self._context = context
-        self._journal: SessionJournal | None = None
+        self._leaving = Leaving()
         self._judge: Judge | None = None
         self._open: dict[int, Decision] = {}
-        self._persist = False
-        self._leaving: list[bytes] | None = None
-        self._deferred = False
         self._parked = ""
         self._now = 0.0
         self.principal: Principal | None = None
 
     def _made(self, decision: Decision, deferred: bool = False, settles: bool = True) -> Decision:
-        """Note what runs now, and whether the journal must be durable before it: a write's effect may come later."""
+        """Note what runs now."""
         if decision.refusal is None and not decision.preparing:
             self._open[decision.id] = decision
-            if decision.approval or (decision.statement.writes and not deferred) or (settles and self._deferred):
-                self._persist = True
-                self._deferred = False
-            elif deferred and decision.statement.writes:
-                self._deferred = True
+            self._leaving.runs(decision, deferred, settles)
         return decision
-
-    def _flush(self, out: list[bytes], back: list[bytes]) -> Steps[None]:
-        """Journal, then forward: one write a side. Writes and approved statements only once the journal is durable.
-
-        What the other lane forwards meanwhile goes behind the bytes that wait: a target answers in the order of what it
-        was sent, and answers are matched, masked and counted in the order of decisions.
-        """
-        if self._journal is not None:
-            self._journal.flush()
-        if out and self._leaving is not None:
-            self._leaving += out
-            out.clear()
-        if out:
-            if self._persist:
-                yield from self._persisted(out)
-            yield gathered(Side.TARGET, out)
-        if back:
-            yield gathered(Side.CLIENT, back)
-
-    def _persisted(self, out: list[bytes]) -> Steps[None]:
-        """Wait until the journal is durable; `out` may grow until then. Raises Unavailable when it cannot be."""
-        self._leaving = out
-        try:
-            while self._persist:
-                self._persist = False
-                failed = yield Persist()
-                if isinstance(failed, Unavailable):
-                    raise failed
-        finally:
-            self._leaving = None
 
     def _after_waiting(self, approved: Decision, statement: Statement, verdict: Verdict, now: float) -> Decision:
         """What was approved is what runs, else it is refused (AP-1, PG-A45)."""
@@ -123,9 +85,9 @@ class Asking:
         return question(self._judge.facts(statement, now), verdict, text, shown)
 
     def _wait(self, settled: Settled, asked: Question, verdict: Verdict) -> Steps[Settled]:
-        assert self._journal is not None
-        self._journal.append(events.APPROVAL_ASKED, asked_fields(asked, settled))
-        yield from self._flush([], [self._session.notice(waiting_text(verdict, settled))])
+        assert self._leaving.journal is not None
+        self._leaving.journal.append(events.APPROVAL_ASKED, asked_fields(asked, settled))
+        yield from self._leaving.flush([], [self._session.notice(waiting_text(verdict, settled))])
         self._parked = settled.id
         answered = False
         try:
@@ -155,7 +117,7 @@ class Asking:
         return again, None
 
     def _note_settled(self, settled: Settled, refusal: Refusal | None) -> None:
-        assert self._journal is not None
+        assert self._leaving.journal is not None
         other = events.APPROVAL_WITHDRAWN if settled.state == "withdrawn" else events.APPROVAL_ANSWERED
         kind = events.APPROVAL_USED if refusal is None else other
         fields = {
@@ -164,11 +126,4 @@ class Asking:
             "answered_by": settled.answered_by,
             "reason": settled.reason,
         }
-        self._journal.append(kind, fields)
-
-
-def gathered(to: Side, pieces: list[bytes]) -> Send:
-    """Return one Send of everything that was gathered for a side, and empty the list."""
-    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    pieces.clear()
-    return Send(to, data)
+        self._leaving.journal.append(kind, fields)

@@ -36,7 +36,7 @@ from checkrein.core.steps import (
 )
 from checkrein.core.target import Profile, Target
 from checkrein.gate.admitting import Admission
-from checkrein.gate.asking import Asking, gathered
+from checkrein.gate.asking import Asking
 from checkrein.gate.deciding import Judge, must_ask, refusal_for
 from checkrein.gate.ports import Gateway
 
@@ -107,11 +107,12 @@ class Gate(Asking):
             self._gateway.catalogs.gone(self._changer)
         if self._parked:
             self._gateway.desk.withdraw(self._parked, reason)
-        if self._journal is None or self._judge is None:
+        journal = self._leaving.journal
+        if journal is None or self._judge is None:
             return
         for decision in self._open.values():
-            self._journal.append(events.ANSWERED, {"decision": decision.id, "outcome": "unknown"})
-        self._journal.close(reason, dict(self._judge.counters))
+            journal.append(events.ANSWERED, {"decision": decision.id, "outcome": "unknown"})
+        journal.close(reason, dict(self._judge.counters))
 
     # --- the order -----------------------------------------------------------------------------
 
@@ -124,8 +125,8 @@ class Gate(Asking):
         run = _Run(steps, now)
         try:
             step = self._advance(run, None)
-            if step is None and not (run.out and self._must_wait()):
-                return self._written(run.out, run.back)
+            if step is None and not (run.out and self._leaving.must_wait()):
+                return self._leaving.written(run.out, run.back)
         except BaseException:
             if not run.ended:
                 steps.close()
@@ -148,22 +149,8 @@ class Gate(Asking):
                 else:
                     self._check(step)
                     out.append(step.data)
-        return self._flush(out, back) if out and self._must_wait() else self._written(out, back)
-
-    def _must_wait(self) -> bool:
-        """Whether bytes for the target may not leave at once."""
-        return self._persist or self._leaving is not None
-
-    def _written(self, out: list[bytes], back: list[bytes]) -> list[Step]:
-        """Return what leaves, the journal written: one write a side."""
-        if self._journal is not None:
-            self._journal.flush()
-        sends: list[Step] = []
-        if out:
-            sends.append(gathered(TARGET, out))
-        if back:
-            sends.append(gathered(CLIENT, back))
-        return sends
+        leaving = self._leaving
+        return leaving.flush(out, back) if out and leaving.must_wait() else leaving.written(out, back)
 
     def _answer_at_once(self, step: Any) -> Any:
         """Answer a step of the session's that takes no waiting, while a verb of its runs; None: it must be yielded."""
@@ -209,14 +196,14 @@ class Gate(Asking):
             if not begun:
                 step = self._advance(run, None)
             while step is not None:
-                yield from self._flush(run.out, run.back)
+                yield from self._leaving.flush(run.out, run.back)
                 if type(step) is Decide:
                     reply = yield from self._ask(step.statement, step.final, run.now)
                     run.now = max(run.now, self._now)  # what comes behind is judged as of now
                 else:
                     reply = yield from self._transport(step, run.now)
                 step = self._advance(run, reply)
-            yield from self._flush(run.out, run.back)
+            yield from self._leaving.flush(run.out, run.back)
         finally:
             if not run.ended:  # closing one that has ended does nothing, slowly
                 run.steps.close()
@@ -255,7 +242,7 @@ class Gate(Asking):
             self._admission.refused(claim, admitted, who)
             return admitted
         self.principal, self.target, self.profile = verified, admitted.target, admitted.profile
-        self._journal, self.deadline = admitted.journal, admitted.deadline
+        self._leaving.journal, self.deadline = admitted.journal, admitted.deadline
         self._judge = Judge(self._gateway, admitted.journal, verified, admitted.target, admitted.facts)
         return self.principal
 
@@ -294,7 +281,8 @@ class Gate(Asking):
         return self._gateway.masker.scrub(duties, self.principal, step.texts, {}) if duties.detect else step.texts
 
     def _answered(self, step: Answered) -> None:
-        assert self._journal is not None and self._judge is not None
+        journal = self._leaving.journal
+        assert journal is not None and self._judge is not None
         decision = step.decision
         self._open.pop(decision.id, None)
         counters = self._judge.counters
@@ -317,11 +305,11 @@ class Gate(Asking):
             fields["tag"] = step.tag
         if step.error:
             fields["error"] = step.error
-        self._journal.append(events.ANSWERED, fields)
+        journal.append(events.ANSWERED, fields)
 
     def _note(self, step: Note) -> None:
-        if self._journal is not None:
-            self._journal.append(step.kind, step.fields)
+        if self._leaving.journal is not None:
+            self._leaving.journal.append(step.kind, step.fields)
 
 
 def _nothing() -> Steps[None]:
