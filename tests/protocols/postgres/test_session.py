@@ -58,6 +58,13 @@ def test_any_cutting_of_both_streams_gives_the_same_answers(gateways: Open, cut:
     assert client.ask(bind(b"", b"a") + execute(b"", 2) + execute(b"", 0) + SYNC) == "2 D D s D D D D D D D D C ZI"
 
 
+def test_a_long_masked_row_in_small_pieces(gateways: Open) -> None:
+    """A message that takes thousands of arrivals is put together once or a few times, and masked as a whole one is."""
+    with psycopg.connect(gateways(MASKED, cut=997).dsn(), autocommit=True) as client:
+        found = client.execute("SELECT id, ssn, repeat(name, 600000) FROM t WHERE id = 1 OR id = 2 ORDER BY id")
+        assert [(row[0], row[1], len(row[2])) for row in found] == [(1, "***", 3_000_000), (2, "***", 3_000_000)]
+
+
 def test_messages_behind_a_refusal_are_dropped_up_to_sync(gateways: Open, database: Database) -> None:
     """PG-A34: a pipelined write behind a refused statement does not run, and the session goes on."""
     gateway = gateways()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.errors import MaskError, ProtocolError
-from checkrein.core.framing import frame_size, run_of
+from checkrein.core.framing import HEADER, frame_size, int32_at, run_of
 from checkrein.core.limits import CELL_BYTES, HELD_BYTES, MESSAGE_BYTES, SAMPLE_BYTES, SAMPLE_ROWS, WHOLE_ROW_BYTES
 from checkrein.core.steps import Steps
 from checkrein.core.verdict import Refusal
@@ -40,16 +40,23 @@ class Answers(Planning):
         self.left = 0
         self._buffer = b""
         self._at = 0
+        self._pieces: list[bytes] = []
+        self._missing = 0
 
     def receive(self, data: bytes) -> Steps[None] | None:
         """Take a chunk; return the steps that are left to do, None when there are none.
 
         Raises ProtocolError for what does not belong here, Broken when the session must end; so may the steps.
         """
-        state = self.state
-        self._buffer = state.incoming + data if state.incoming else data
-        state.incoming = b""
-        self._at = self._pass_on(self._buffer, 0) if self.left else 0
+        if self._pieces:
+            self._pieces.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return None
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        self._buffer = data
+        self._at = self._pass_on(data, 0) if self.left else 0
         rest = self._go_on()
         return None if rest is None else self._finish(rest)
 
@@ -82,11 +89,21 @@ class Answers(Planning):
             rest = self._message(kind, buffer[at : at + length])
             at += length
         self._at = at
-        if rest is None and at < size:
-            self.state.incoming = buffer[at:]
         if rest is None:
+            if at < size:
+                self._keep(buffer[at:])
             self._buffer = b""
         return rest
+
+    def _keep(self, begun: bytes) -> None:
+        """Keep the beginning of a message until it is worth another look: all there, or twice as much as now.
+
+        Joined at every arrival, a long message that comes in small pieces would be copied each time.
+        """
+        held = len(begun)
+        size = int32_at(begun, 1) + 1 if held >= HEADER else HEADER
+        self._pieces.append(begun)
+        self._missing = min(size, 2 * held) - held
 
     # --- rows ----------------------------------------------------------------------------------
 

@@ -47,7 +47,6 @@ class State:
         self.inbox = b""
         self.later: list[bytes] = []
         self.later_bytes = 0
-        self.incoming = b""
         self.working = False
         self.queue: deque[Entry] = deque()
         self.segment = 0
