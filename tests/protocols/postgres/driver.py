@@ -19,6 +19,7 @@ from checkrein.core.statement import Statement
 from checkrein.core.steps import (
     Answered,
     Authenticate,
+    Breathe,
     CancelSession,
     Close,
     Decide,
@@ -261,7 +262,7 @@ class Conversation:
             if step.side is Side.CLIENT:
                 self.over = True
         else:
-            assert isinstance(step, Note), step
+            assert isinstance(step, Note | Breathe), step
         return None
 
     @staticmethod

@@ -65,6 +65,28 @@ def test_a_long_masked_row_in_small_pieces(gateways: Open) -> None:
         assert [(row[0], row[1], len(row[2])) for row in found] == [(1, "***", 3_000_000), (2, "***", 3_000_000)]
 
 
+def test_names_are_asked_for_before_a_segment_begins(gateways: Open) -> None:
+    """What a driver sends in front of a Parse (Close of an old statement) does not make its names unknown."""
+    client = Raw(gateways().port)
+    close = frame(b"C", b"Sold\0")
+    assert client.ask(close + run(b"SELECT id FROM t WHERE id = 1") + SYNC) == "3 1 2 D C ZI"
+    assert client.ask(query(b"SET search_path TO public")) == "C ZI"
+    assert client.ask(close + parse(b"a", b"SELECT id FROM t WHERE id = 1") + SYNC) == "3 1 ZI"
+    client.send(query(b"RESET search_path") + describe(b"S", b"a") + run(b"SELECT id FROM t WHERE id = 1") + SYNC)
+    assert shown(client.until(b"Z", 2)) == "C ZI t T 1 2 D C ZI"
+
+
+def test_a_query_behind_a_failed_segment_is_ignored_too(gateways: Open, database: Database) -> None:
+    """Up to Sync the server ignores everything, a Query as well: nothing of it is run or answered."""
+    client = Raw(gateways().port)
+    client.send(run(b"SELECT 1 / 0") + frame(b"H", b""))
+    assert shown(client.until(b"E")) == "1 E22012"
+    assert client.ask(query(b"DELETE FROM t") + run(b"DELETE FROM t") + SYNC) == "ZI"
+    client.send(run(b"SELECT 1 / 0") + query(b"DELETE FROM t") + run(b"DELETE FROM t") + SYNC + query(b"SELECT 1"))
+    assert shown(client.until(b"Z", 2)) == "1 E22012 ZI T D C ZI"
+    assert len(ids(database)) == 10
+
+
 def test_messages_behind_a_refusal_are_dropped_up_to_sync(gateways: Open, database: Database) -> None:
     """PG-A34: a pipelined write behind a refused statement does not run, and the session goes on."""
     gateway = gateways()

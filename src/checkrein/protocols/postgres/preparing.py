@@ -16,7 +16,6 @@ from checkrein.protocols.postgres.acts import Reading
 from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.codec import Parse
 from checkrein.protocols.postgres.exchange import DESCRIBE, EXECUTE, LOCAL, PARSE, SYNC, Entry, Portal, Prepared
-from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging
 from checkrein.protocols.postgres.refusing import Refusing, unsure
 from checkrein.protocols.postgres.state import State
@@ -47,13 +46,13 @@ class Preparing(Refusing):
             raise ProtocolError("a statement is not valid in the client encoding", Side.CLIENT, "22021") from None
 
     def settle_names(self) -> int:
-        """Return 1 when names are known, 0 when this message must wait for them, 2 when they must stay unknown."""
+        """Return 1 when names are known, 0 when this message must wait for them, 2 when they must stay unknown.
+
+        They are asked for before a segment begins; within one they can only be waited for, or be unknown.
+        """
         state = self.state
         if not state.names_dirty or state.status == 69:
             return 1
-        if state.at_border:
-            learn_names(state)
-            return 1 if not state.names_dirty else 0
         return 2 if state.dirty or state.skipping else 0
 
     # --- Parse ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.entering import Entering
 from checkrein.protocols.postgres.errors import error_response, notice_response, plain_error
+from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging, Reader
 from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.requests import Requests
@@ -35,6 +36,8 @@ TARGET: Final = Side.TARGET
 COPY_DATA: Final = 0x64
 READ_ANEW: Final = frozenset(b"QPB")
 """Messages whose statement is read under the target's catalog of now."""
+BEGINS: Final = frozenset(b"QPBDEC")
+"""Messages that begin a segment: before its first is the last moment to ask what names mean."""
 WAITING_BYTES: Final = 2 * MESSAGE_BYTES
 """What a client may pipeline behind a message that waits for the target."""
 
@@ -249,6 +252,8 @@ class PostgresSession:
                 self._handled = 0
                 return self._breathe()
             kind = state.inbox[start]
+            if kind in BEGINS and state.names_dirty and not state.dirty and not self._named():
+                return None
             if kind == COPY_DATA and state.copy_in is not None:
                 size = run_of(state.inbox, start, kind, MESSAGE_BYTES, CLIENT)[1] - start
             elif kind in READ_ANEW and not state.skipping and not self._anew:
@@ -266,6 +271,14 @@ class PostgresSession:
                 state.at += size
             elif not self._resuming.ready():
                 return None
+
+    def _named(self) -> bool:
+        """Have names asked for before a segment begins; False when it must wait for that, or for what is in flight."""
+        state = self.state
+        if state.queue or state.skipping or state.status == 69:
+            return not state.queue
+        learn_names(state)
+        return state.paused is None
 
     def _cut(self, size: int) -> bool:
         """Whether the next message goes on in what came later, and is all there by now (or its size is not)."""

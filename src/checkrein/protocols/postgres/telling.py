@@ -153,7 +153,7 @@ class Telling:
         for entry in skipped:
             for result in entry.results:
                 state.notes.append(Answered(decision=result.decision, outcome="abandoned"))
-        if head.segment == state.segment:
+        if not state.queue:  # no Sync was sent yet; a Query is none, and is ignored too
             state.skipping = True
         state.copy_wait = state.copy_in = None
 
