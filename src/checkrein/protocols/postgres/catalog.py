@@ -107,11 +107,12 @@ class CatalogType(msgspec.Struct, frozen=True, gc=False):
 
 
 class CatalogCast(msgspec.Struct, frozen=True, gc=False):
-    """One user-defined cast (pg_cast with oid >= 16384)."""
+    """One user-defined cast (pg_cast with oid >= 16384); `context` is castcontext: i implicit, a assignment, e explicit."""
 
     source: int
     target: int
     extension: str = ""
+    context: str = "i"
 
 
 class CatalogSnapshot(msgspec.Struct, frozen=True):
