@@ -169,6 +169,7 @@ class Runner:
     def _load(self) -> tuple[CatalogSnapshot, Names]:
         if self._surroundings is None:
             self._execute("SAVEPOINT loading")
+            self._execute("SET LOCAL statement_timeout = 0")
             answer = self._execute(NAMES_QUERY.decode())
             cells = [
                 tuple(answer.get_value(row, column) for column in range(answer.nfields))

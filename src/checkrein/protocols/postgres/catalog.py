@@ -107,7 +107,10 @@ class CatalogType(msgspec.Struct, frozen=True, gc=False):
 
 
 class CatalogCast(msgspec.Struct, frozen=True, gc=False):
-    """One user-defined cast (pg_cast with oid >= 16384); `context` is castcontext: i implicit, a assignment, e explicit."""
+    """One user-defined cast (pg_cast with oid >= 16384).
+
+    `context` is castcontext: i implicit, a in assignments, e explicit alone.
+    """
 
     source: int
     target: int

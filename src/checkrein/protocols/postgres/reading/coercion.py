@@ -28,6 +28,7 @@ _SHAPES: Final = {
     5077: "", 5078: "array", 5079: "nonarray", 5080: "r", 4538: "m",
 }  # fmt: skip
 POLYMORPHIC: Final = frozenset(_SHAPES)
+_REPEATED: Final = {ANY: ANY, _ARRAY: _ELEMENT, 5078: 5077}
 
 _REG: Final = frozenset({2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191})
 _OID_LIKE: Final = frozenset({24, 26}) | _REG
@@ -43,7 +44,7 @@ _IMPLICIT: Final[dict[int, frozenset[int]]] = {
     4096: frozenset({26}), 4191: frozenset({26}), 3361: frozenset({17, 25}), 3402: frozenset({17, 25}),
     5017: frozenset({17, 25}),
 }  # fmt: skip
-"""initdb's implicit casts by source (pg_cast.dat, castcontext 'i'); the same on servers 12 to 18 where the types exist."""
+"""initdb's implicit casts by source (pg_cast.dat, castcontext 'i'): of servers 12 to 18, where the types exist."""
 
 _PREFERRED: Final = frozenset({16, 25, 26, 701, 869, 1184, 1186, 1562})
 """initdb's preferred types (pg_type.typispreferred)."""
@@ -74,6 +75,11 @@ def array_over(catalog: CatalogSnapshot, element: int) -> int:
         return element
     array = catalog.types_by_name.get((found.schema, "_" + found.name))
     return 0 if array is None or array.element != element else array.oid
+
+
+def repeated(catalog: CatalogSnapshot, variadic: int) -> int:
+    """Return the type of each argument that a variadic one of this array type stands for; 0 when not known."""
+    return _REPEATED.get(variadic) or element_of(catalog, variadic)
 
 
 def category_of(catalog: CatalogSnapshot, oid: int) -> str:

@@ -139,7 +139,7 @@ def _elements(reader: Reader, array: Operand) -> tuple[int, ...]:
 
 
 def _listed(reader: Reader, left: Operand, right: Operand) -> tuple[int, ...]:
-    """Return the types that an element of IN may be compared as: its own, or one common to some of all (parse_expr.c)."""
+    """Return the types that an element of IN may be compared as: its own, or one common to some (parse_expr.c)."""
     found = {one for part in right.parts for one in part.types}
     shared = {coercion.base_of(reader.catalog, one) for one in (*found, *left.types)}
     if coercion.UNKNOWN in left.types:
