@@ -43,6 +43,9 @@ create table dom(id int, s ssn_d);
 create function srf(out a int, out b text) returns setof record language sql as 'select 1, ''x''';
 create table ruled(a int);
 create rule r as on insert to ruled do also delete from orders;
+create view v_ruled as select id, status from orders;
+create rule r as on insert to v_ruled do instead delete from customers;
+create view v_over_ruled as select a from ruled;
 create table "delete"("select" int, "Mixed" text);
 create operator public.=== (leftarg = int, rightarg = int, procedure = int4eq);
 """

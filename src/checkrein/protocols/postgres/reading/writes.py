@@ -33,11 +33,18 @@ class Target:
 
     def __init__(self, reader: Reader, node: Node) -> None:
         self.relation = relation_of(reader, node)
+        unruled(reader, self.relation)
         location = int(node.get("location", -1))
         self.source = ranges.aliased(
             reader, node.get("alias"), ranges.table_source(reader, self.relation, location, needed=False)
         )
         reader.writes = True
+
+
+def unruled(reader: Reader, relation: CatalogRelation) -> None:
+    """Concede a write on what has rewrite rules, table or view: they do something else, or more (manual 41.4)."""
+    if relation.rules:
+        reader.concede(f'"{relation.name}" has rewrite rules')
 
 
 def read_write(reader: Reader, kind: str, node: Node, scope: Scope) -> list[Column]:
@@ -311,7 +318,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
     relation = target.relation
     if not views.looked_through(relation):
         return
-    if relation.triggers or (relation.rules and relation.kind == "v" and verb == ""):
+    if relation.triggers:
         reader.concede(f'view "{relation.name}" has triggers')
     if target.source.read is not None:
         target.source.read.needed = True
@@ -320,6 +327,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         base = reader.catalog.relations_by_oid.get(oid)
         if base is None:
             reader.concede("a relation of a view is not in the catalog")
+        unruled(reader, base)
         renamed = sorted(
             {origin.column for name in names for origin in base_origins(reader, target, name) if origin.oid == base.oid}
         )
