@@ -6,7 +6,7 @@ from typing import Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
-from checkrein.protocols.postgres.catalog import CatalogFunction
+from checkrein.protocols.postgres.catalog import CatalogFunction, CatalogSnapshot
 from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
 from checkrein.protocols.postgres.reading import coercion, columns, consequences, operators, sorting
 from checkrein.protocols.postgres.reading.names import fields_of, type_named
@@ -65,7 +65,7 @@ def _as_type(reader: Reader, node: Node) -> Node | None:
         return None
     schema = names[0] if len(names) > 1 else ""
     overloads = reader.catalog.functions.get(names[-1], ())
-    if any(_visible(reader, one, schema) and _takes(one, 1) for one in overloads):
+    if any(_visible(reader, one, schema) and takes(one, 1) for one in overloads):
         return None
     found = type_named(reader, names)
     if found is None or found.relation:
@@ -163,7 +163,7 @@ def resolve(
     system: list[CatalogFunction] = []
     user: list[CatalogFunction] = []
     for function in reader.catalog.functions.get(name, ()):
-        if not _visible(reader, function, schema) or not (star or _takes(function, given)):
+        if not _visible(reader, function, schema) or not (star or takes(function, given)):
             continue
         (user if known.lookup(function) is None else system).append(function)
     if system and user:
@@ -190,17 +190,17 @@ def _chosen(reader: Reader, found: list[CatalogFunction], types: tuple[int, ...]
     candidates: list[Candidate] = []
     for one in found:
         place = place_of(reader.names, "", one.schema)
-        candidates.append(Candidate(_facing(reader, one, len(types)), one, -1 if place is None else place))
+        candidates.append(Candidate(facing(reader.catalog, one, len(types)), one, -1 if place is None else place))
     chosen = possible(reader.catalog, candidates, types, operator=False)
     return [one.meant for one in chosen if isinstance(one.meant, CatalogFunction)] or found
 
 
-def _facing(reader: Reader, function: CatalogFunction, given: int) -> tuple[int, ...]:
+def facing(catalog: CatalogSnapshot, function: CatalogFunction, given: int) -> tuple[int, ...]:
     """Return a function's arguments as a call of so many sees them: without defaults, variadic ones repeated."""
     arguments = function.arguments
     if not function.variadic or len(arguments) > given:
         return arguments[:given] + (0,) * (given - len(arguments))
-    repeated = coercion.repeated(reader.catalog, arguments[-1])
+    repeated = coercion.repeated(catalog, arguments[-1])
     return arguments[:-1] + (repeated,) * (given - len(arguments) + 1)
 
 
@@ -213,7 +213,7 @@ def _visible(reader: Reader, function: CatalogFunction, schema: str) -> bool:
     return function.schema in reader.names.search_path
 
 
-def _takes(function: CatalogFunction, given: int) -> bool:
+def takes(function: CatalogFunction, given: int) -> bool:
     """Whether a function can be called with that many arguments."""
     count = len(function.arguments)
     if function.variadic:
