@@ -26,7 +26,7 @@ def read_cast(reader: Reader, node: Node, scope: Scope) -> Value:
     name = node.get("typeName", {})
     target = find_type(reader, name)
     location = int(node.get("location", -1))
-    check_type(reader, target, type_of(node.get("arg"), value))
+    check_type(reader, target, max(type_of(node.get("arg"), value), 0))
     if value.constant:
         return _constant(value, target)
     modifiers = name.get("typmods") or []

@@ -1,7 +1,8 @@
 """Which type the server takes for which without being told: implicit conversion (parse_coerce.c, manual 10.1).
 
 Answers are three-valued, since not all types are known here: NO, YES, and MAYBE where it cannot be told. Whoever asks
-must take MAYBE for the worse. Types are object ids; 0 is a type that is not known, UNKNOWN that of a bare literal.
+must take MAYBE for the worse. Types are object ids; 0 is a type that is not known, UNKNOWN that of a bare literal,
+PARAMETER that of a parameter, of which only its client knows the type.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.protocols.postgres import known
-from checkrein.protocols.postgres.catalog import CatalogSnapshot
+from checkrein.protocols.postgres.catalog import CatalogCast, CatalogSnapshot
 from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
 
 NO: Final = 0
@@ -17,6 +18,7 @@ MAYBE: Final = 1
 YES: Final = 2
 
 UNKNOWN: Final = 705
+PARAMETER: Final = -1
 ANY: Final = 2276
 RECORD: Final = 2249
 RECORD_ARRAY: Final = 2287
@@ -141,7 +143,7 @@ def _pathway(catalog: CatalogSnapshot, one: int, other: int) -> int:
         return YES
     for cast in catalog.casts:
         if cast.source == one and cast.target == other:
-            return YES if cast.context == "i" else MAYBE
+            return YES if cast.context == "i" else NO
     inner, wanted = catalog.types[one].element, catalog.types[other].element
     if inner and wanted:
         inner, wanted = base_of(catalog, inner), base_of(catalog, wanted)
@@ -203,7 +205,7 @@ def _consistent(
 
 def common_type(catalog: CatalogSnapshot, types: list[int]) -> int:
     """Return the one type that alternatives of these types are given (select_common_type); 0 when that is not sure."""
-    if not types or 0 in types:
+    if not types or 0 in types or PARAMETER in types:
         return 0
     if types[0] != UNKNOWN and all(one == types[0] for one in types):
         return types[0]
@@ -227,14 +229,20 @@ def common_type(catalog: CatalogSnapshot, types: list[int]) -> int:
     return TEXT if chosen == UNKNOWN else chosen
 
 
+def _runs(cast: CatalogCast) -> bool:
+    """Whether a cast runs something that is neither the system's nor a known extension's."""
+    return cast.method != "b" and not known.cast_known(cast)
+
+
 def runs_user_cast(catalog: CatalogSnapshot, source: int, target: int, implicit: bool) -> bool:
     """Whether converting one type to another may run a user-defined cast's own function, element by element for arrays.
 
-    `implicit`: nothing in the text asks for the conversion, so that only casts made for that are used.
+    `implicit`: nothing in the text asks for the conversion, so that only casts made for that are used. They count
+    where data is converted: of a parameter, what its client itself gives is, if it gives it such a type.
     """
-    if source in (UNKNOWN, target) or target == ANY:
+    if source in (UNKNOWN, PARAMETER, target) or target == ANY:
         return False
-    casts = [one for one in catalog.casts if not known.cast_known(one) and (one.context == "i" or not implicit)]
+    casts = [one for one in catalog.casts if _runs(one) and (one.context == "i" or not implicit)]
     one, other = base_of(catalog, source) if source else 0, base_of(catalog, target)
     while casts and (one != other or not one):
         if any(other in (0, cast.target) and one in (0, cast.source) for cast in casts):

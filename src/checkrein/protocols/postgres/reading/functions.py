@@ -187,6 +187,7 @@ def _chosen(reader: Reader, found: list[CatalogFunction], types: tuple[int, ...]
     """Return those of the functions that the server may choose for arguments of these types; all if it takes none."""
     if types is None:
         return found
+    types = tuple([max(one, 0) for one in types])
     candidates: list[Candidate] = []
     for one in found:
         place = place_of(reader.names, "", one.schema)

@@ -26,6 +26,7 @@ _BETWEEN = {
 _ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 _ROWS = frozenset({"AEXPR_OP", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"})
 _BOOL = 16
+_OPEN = frozenset({coercion.UNKNOWN, coercion.PARAMETER})
 
 
 class Operand:
@@ -58,13 +59,15 @@ def read_operation(reader: Reader, node: Node, scope: Scope) -> Value:
 
 
 def type_of(node: Node | None, value: Value) -> int:
-    """Return the type that an expression has as an operand or argument: a bare literal's own is UNKNOWN."""
+    """Return the type that an expression has as an operand or argument: UNKNOWN for a bare literal, PARAMETER."""
     if node is not None:
         constant = node.get("A_Const")
         if constant is not None and ("sval" in constant or "isnull" in constant):
             return coercion.UNKNOWN
         if "RowExpr" in node:
             return coercion.RECORD
+        if "ParamRef" in node:
+            return coercion.PARAMETER
     return value.type
 
 
@@ -133,15 +136,13 @@ def _resolved(reader: Reader, node: Node, kind: str, left: Operand | None, right
 
 def _elements(reader: Reader, array: Operand) -> tuple[int, ...]:
     """Return the element types of an array operand; a bare literal's elements are as bare."""
-    return tuple(
-        [one if one == coercion.UNKNOWN else coercion.element_of(reader.catalog, one) for one in array.types]
-    ) or (0,)
+    return tuple([one if one in _OPEN else coercion.element_of(reader.catalog, one) for one in array.types]) or (0,)
 
 
 def _listed(reader: Reader, left: Operand, right: Operand) -> tuple[int, ...]:
     """Return the types that an element of IN may be compared as: its own, or one common to some (parse_expr.c)."""
     found = {one for part in right.parts for one in part.types}
-    shared = {coercion.base_of(reader.catalog, one) for one in (*found, *left.types)}
+    shared = {one if one in _OPEN else coercion.base_of(reader.catalog, one) for one in (*found, *left.types)}
     if coercion.UNKNOWN in left.types:
         shared.add(coercion.TEXT)
     return tuple(sorted(found | shared | {*left.types}))
@@ -207,12 +208,12 @@ def check_any(reader: Reader, names: list[str], types: list[tuple[int, ...]]) ->
 
 
 def check(reader: Reader, names: list[str], types: tuple[int, ...]) -> list[CatalogOperator]:
-    """Return the operators that a name may mean for operands of these types, one a side; 0 is a type not known.
+    """Return the operators that a name may mean for operands of these types (see `type_of`), one a side.
 
     Concedes where one of them is neither the system's nor a known extension's, or an operand may be converted by a
     user-defined cast: both run a user's own function on the operands.
     """
-    found = _meant(reader, names, types)
+    found = _meant(reader, names, tuple([max(one, 0) for one in types]))
     for operator in found:
         if not known_operator(operator):
             reader.concede(f'operator "{names[-1]}" may be a user-defined one')
