@@ -203,6 +203,24 @@ def _consistent(
     return NO if elements else MAYBE
 
 
+def result_of(catalog: CatalogSnapshot, result: int, sources: tuple[int, ...], targets: tuple[int, ...]) -> int:
+    """Return the type that an operator or function gives for arguments of these types; 0 when not known."""
+    if result not in POLYMORPHIC:
+        return result
+    if _SHAPES[result] not in ("", "nonarray", "array", "e"):
+        return 0
+    elements: set[int] = set()
+    for source, target in zip(sources, targets, strict=False):
+        if target in POLYMORPHIC:
+            whole = source not in (UNKNOWN, PARAMETER, RECORD) and base_of(catalog, source) == source
+            in_array = _SHAPES[target] == "array"
+            elements.add((element_of(catalog, source) if in_array else source) if whole else 0)
+    if len(elements) != 1:
+        return 0
+    element = elements.pop()
+    return array_over(catalog, element) if _SHAPES[result] == "array" else element
+
+
 def common_type(catalog: CatalogSnapshot, types: list[int]) -> int:
     """Return the one type that alternatives of these types are given (select_common_type); 0 when that is not sure."""
     if not types or 0 in types or PARAMETER in types:

@@ -104,7 +104,7 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     consequences.apply(reader, facts, overloads[0], node.get("args", []), location)
     if not facts.harmless:
         reader.log.stored.update(dict.fromkeys(merge_calls(arguments)))
-    result = result_type(_chosen(reader, overloads, types))
+    result = _result(reader, _chosen(reader, overloads, types), types)
     if "agg_order" in node:
         arguments = [*arguments, Value()]
     if facts.safe and "over" not in node and "agg_filter" not in node and not node.get("agg_distinct"):
@@ -220,6 +220,17 @@ def takes(function: CatalogFunction, given: int) -> bool:
     if function.variadic:
         return given >= count - 1 - function.defaults
     return count - function.defaults <= given <= count
+
+
+def _result(reader: Reader, chosen: list[CatalogFunction], types: tuple[int, ...] | None) -> int:
+    """Return the type that a call gives, 0 when it is not known."""
+    if types is None:
+        return result_type(chosen)
+    found = {
+        coercion.result_of(reader.catalog, one.returns, types, facing(reader.catalog, one, len(types)))
+        for one in chosen
+    }
+    return found.pop() if len(found) == 1 else 0
 
 
 def result_type(overloads: list[CatalogFunction]) -> int:

@@ -99,7 +99,7 @@ def _operation(reader: Reader, node: Node, left: Operand | None, scope: Scope) -
     kind = str(node.get("kind", ""))
     right = _operand(reader, node.get("rexpr"), scope)
     found = _resolved(reader, node, kind, left, right)
-    type = _result(found)
+    type = _result(reader, found, left, right)
     _note_constants(reader, node, None if left is None else left.value, right.value)
     values = [right.value] if left is None else [left.value, right.value]
     for value in values:
@@ -161,9 +161,15 @@ def _rows(reader: Reader, names: list[str], left: Operand, right: Operand) -> li
     return found
 
 
-def _result(found: list[CatalogOperator]) -> int:
-    """Return the type that all operators give; 0 when they differ or it depends on the operands."""
-    types = {one.result for one in found}
+def _result(reader: Reader, found: list[CatalogOperator], left: Operand | None, right: Operand) -> int:
+    """Return the type that all operators give for the operands; 0 when they differ or it is not known."""
+    if len(right.types) != 1 or (left is not None and len(left.types) != 1):
+        types = {one.result for one in found}
+    else:
+        given = right.types if left is None else left.types + right.types
+        types = {
+            coercion.result_of(reader.catalog, one.result, given, (one.left, one.right)[-len(given) :]) for one in found
+        }
     return 0 if len(types) != 1 or types & coercion.POLYMORPHIC else types.pop()
 
 
