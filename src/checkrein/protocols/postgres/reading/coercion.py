@@ -29,6 +29,7 @@ _SHAPES: Final = {
     _ELEMENT: "", _ARRAY: "array", _NONARRAY: "nonarray", _ENUM: "e", _RANGE: "r", _MULTIRANGE: "m",
     5077: "", 5078: "array", 5079: "nonarray", 5080: "r", 4538: "m",
 }  # fmt: skip
+_PLAIN: Final = frozenset({"", "array", "nonarray", "e"})
 POLYMORPHIC: Final = frozenset(_SHAPES)
 _REPEATED: Final = {ANY: ANY, _ARRAY: _ELEMENT, 5078: 5077}
 
@@ -207,12 +208,13 @@ def result_of(catalog: CatalogSnapshot, result: int, sources: tuple[int, ...], t
     """Return the type that an operator or function gives for arguments of these types; 0 when not known."""
     if result not in POLYMORPHIC:
         return result
-    if _SHAPES[result] not in ("", "nonarray", "array", "e"):
+    if _SHAPES[result] not in _PLAIN:
         return 0
     elements: set[int] = set()
     for source, target in zip(sources, targets, strict=False):
         if target in POLYMORPHIC:
-            whole = source not in (UNKNOWN, PARAMETER, RECORD) and base_of(catalog, source) == source
+            whole = _SHAPES[target] in _PLAIN and source not in (UNKNOWN, PARAMETER, RECORD)
+            whole = whole and base_of(catalog, source) == source
             in_array = _SHAPES[target] == "array"
             elements.add((element_of(catalog, source) if in_array else source) if whole else 0)
     if len(elements) != 1:
