@@ -71,30 +71,32 @@ def _insert(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     names = [str(item.get("ResTarget", {}).get("name", "")) for item in node.get("cols", [])]
     for item in node.get("cols", []):
         subscripts(reader, item.get("ResTarget", {}), scope)
-    if not names:
-        names = [column.name for column in target.relation.columns]
-    _input(reader, node.get("selectStmt"), scope, target, names)
+    every = [column.name for column in target.relation.columns]
+    width = _input(reader, node.get("selectStmt"), scope, target, names or every)
+    names = names or every[:width]  # without a list, the first columns (manual, INSERT)
     write_effect(reader, "insert", target, names, node["relation"])
     if "onConflictClause" in node:
         _conflict(reader, node["onConflictClause"], scope, target, node["relation"])
     return returning(reader, node, scope, target)
 
 
-def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> None:
-    """Read what is inserted: constants stand beside their columns, columns are copied elsewhere."""
-    if query is None:
-        return
+def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> int:
+    """Read what is inserted: constants stand beside their columns, columns are copied elsewhere. Return its width."""
+    if query is None:  # DEFAULT VALUES
+        return len(names)
     select = query.get("SelectStmt", {})
     rows = select.get("valuesLists")
     if rows is not None and len(rows) == 1 and "sortClause" not in select and "withClause" not in select:
         values = reader.exprs(rows[0].get("List", {}).get("items"), Scope(scope))
-        written(reader, target, names, [values])
-        return
+        written(reader, target, names[: len(values)], [values])
+        return len(values)
     if rows is not None and "withClause" not in select:
         inner = Scope(scope)
-        written(reader, target, names, [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows])
+        read = [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows]
+        written(reader, target, names[: len(read[0])], read)
     found = reader.select(reader, select, Scope(scope))
-    written(reader, target, names, [[column.value for column in found]])
+    written(reader, target, names[: len(found)], [[column.value for column in found]])
+    return len(found)
 
 
 def written(reader: Reader, target: Target, names: list[str], rows: list[list[Value]]) -> None:
