@@ -49,6 +49,7 @@ _REGCLASS = re.compile(r"(?i)regclass|nextval|setval|currval")
 _EXCLUDED = re.compile(r"(?is)\bon\s+conflict\b.*\bdo\s+update\b")
 _FIRST_UNPINNED = 12000
 """Objects below are pinned: pg_depend never has them (access/transam.h, FirstUnpinnedObjectId)."""
+_ESCAPED_NAME = re.compile(r'(?i)u&"')
 _INTO = re.compile(r"(?i)\binto\b")
 
 
@@ -259,10 +260,14 @@ def differences(statement: Statement, oracle: Oracle, surroundings: tuple[Catalo
 
 
 def _only_named(text: str, name: str, columns: set[str], foreign: bool) -> bool:
-    """Whether a relation is noted without being read: by a constant of type regclass, or as a function's row type."""
-    if foreign and not re.search(rf"\b{re.escape(name)}\b", text):
+    """Whether a relation is noted without being read: by a constant of type regclass, or as a row type.
+
+    What the text does not name, and neither escapes, it does not read: a view's own relations are noted for the view.
+    """
+    if not re.search(rf"\b{re.escape(name)}\b", text) and (foreign or not _ESCAPED_NAME.search(text)):
         return True
-    return not columns and bool(_REGCLASS.search(text) or f"'{name}'" in text or name.isdigit())
+    constant = re.search(rf"'(?:\w+[.])?{re.escape(name)}'", text)
+    return not columns and bool(_REGCLASS.search(text) or constant or name.isdigit())
 
 
 def _said(effects: Iterable[Effect]) -> dict[int, set[str]]:

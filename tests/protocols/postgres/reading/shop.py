@@ -33,6 +33,8 @@ create function f(int) returns int language sql as 'select $1';
 create function lower(varchar) returns text language sql as 'select ''captured''';
 create type comp as (a int, b text);
 create function made(int) returns comp language sql as 'select $1, ''x''::text';
+create domain comp_d as comp;
+create function made_d(int) returns comp_d language sql as 'select row($1, ''x'')::comp_d';
 create type single as (x int);
 create function onefield() returns single language sql as 'select row(1)::single';
 create table hascomp(id int, c comp, arr int[]);

@@ -40,9 +40,10 @@ KNOWN = (
     "length(note)", "now()", "twice(3)", "codes()", "(select id)", "(select max(price))", "id between 1 and 2",
     "id in (1, 2)", "id is null", "not true", "row_number() over ()", "lag(id) over (order by id)",
     "first_value(note) over (order by id)", "concat(id, note)", "case id when 1 then 2 end", "(p).a", "ids[1]",
-    "ids[1:2]", "generate_series(1, 3)", "extract(year from day)", "date_trunc('day', at)", "'a' || 'b'", "'1' + 2",
-    "1 / 2.0", "id % 2", "2 ^ 3", "o", "tableoid", "ctid", "xmin", "upper(r)", "current_date", "current_user",
-    "localtimestamp", "grouping(id)", "to_char(at, 'YYYY')",
+    "ids[1:2]", "ids[1][2]", "n[1]", "n[1:1]", "j['a']", "(j['a'])['b']", "generate_series(1, 3)",
+    "extract(year from day)", "date_trunc('day', at)", "'a' || 'b'", "'1' + 2", "1 / 2.0", "id % 2", "2 ^ 3", "o",
+    "tableoid", "ctid", "xmin", "upper(r)", "current_date", "current_user", "localtimestamp", "grouping(id)",
+    "to_char(at, 'YYYY')",
 )  # fmt: skip
 QUERIES = (
     "select next, noted, c from v",

@@ -17,6 +17,7 @@ _VALUE_TYPES = {"ival": 23, "boolval": 16, "sval": 0, "bsval": 1560}
 _WHOLE = re.compile("-?[0-9]+")
 _DECIMAL = re.compile("-?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INT8_DIGITS = 20
+_JSONB = 3802
 _CASE = frozenset({"arg", "args", "defresult", "location"})
 _WHEN = frozenset({"expr", "result", "location"})
 _SUBLINK = frozenset({"subLinkType", "testexpr", "operName", "subselect", "location"})
@@ -222,7 +223,20 @@ def indirection(reader: Reader, node: Node, scope: Scope) -> Value:
             return value
     else:
         value = reader.expr(node.get("arg"), scope)
-    return used_up(reader, [value, *_subscripts(reader, steps, scope)], "field", -1)
+    made = used_up(reader, [value, *_subscripts(reader, steps, scope)], "field", -1)
+    return made.typed(_subscripted(reader, value.type, steps))
+
+
+def _subscripted(reader: Reader, type: int, steps: list[Node]) -> int:
+    """Return the type that subscripts give: an array's element, of a slice the array, of jsonb jsonb; 0 otherwise."""
+    base = reader.catalog.types.get(coercion.base_of(reader.catalog, type))
+    if base is None or not all("A_Indices" in step for step in steps):
+        return 0
+    if base.oid == _JSONB:
+        return _JSONB
+    if not base.element or not base.name.startswith("_"):
+        return 0
+    return base.oid if any("is_slice" in step["A_Indices"] for step in steps) else base.element
 
 
 def _subscripts(reader: Reader, steps: list[Node], scope: Scope) -> list[Value]:

@@ -283,7 +283,7 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
         return fields_of(reader, composite)
     if any(function.returns == _RECORD for function in overloads):
         return None
-    found = reader.catalog.types.get(composite)
+    found = reader.catalog.types.get(coercion.base_of(reader.catalog, composite) or composite)
     if (found is not None and found.relation) or (found is None and composite >= FIRST_USER_OID):
         return fields_of(reader, composite)  # a type that the catalog does not have may be composite
     return [called.name]

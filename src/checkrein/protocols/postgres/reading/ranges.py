@@ -197,8 +197,9 @@ def _one_function(reader: Reader, item: Node, scope: Scope, source: Source, alia
     source.scalar = scalar and not source.columns
     if scalar and alias is not None:
         outputs = [str(alias.get("aliasname", name))]
+    type = value.type if scalar else 0
     source.columns.extend(
-        Column(output, Value(value.how, value.origins, None, value.kind, value.calls)) for output in outputs
+        Column(output, Value(value.how, value.origins, None, value.kind, value.calls, type)) for output in outputs
     )
 
 
