@@ -264,7 +264,8 @@ def _only_named(text: str, name: str, columns: set[str], foreign: bool) -> bool:
 
     What the text does not name, and neither escapes, it does not read: a view's own relations are noted for the view.
     """
-    if not re.search(rf"\b{re.escape(name)}\b", text) and (foreign or not _ESCAPED_NAME.search(text)):
+    named = re.sub(rf"::\s*(\w+[.])?{re.escape(name)}\b", "", text)
+    if not re.search(rf"\b{re.escape(name)}\b", named) and (foreign or not _ESCAPED_NAME.search(text)):
         return True
     constant = re.search(rf"'(?:\w+[.])?{re.escape(name)}'", text)
     return not columns and bool(_REGCLASS.search(text) or constant or name.isdigit())
