@@ -6,6 +6,7 @@ a statement as its action, makes the server note in pg_depend every relation and
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,10 +47,24 @@ def ask(connection: Connection, text: str, keyword: str) -> Oracle | None:
     described = _describe(connection, text)
     if described is None:
         return None
+    described.foreign = _by_trigger(connection, text)
     host = _host(text, keyword, len(described.origins))
     if host and all(_run(connection, statement) for statement in host):
         _note(connection, described)
     return described
+
+
+_WRITTEN = re.compile(r'(?is)\s*(?:insert\s+into|update|delete\s+from)\s+(?:only\s+)?((?:"[^"]+"|[\w.])+)')
+
+
+def _by_trigger(connection: Connection, text: str) -> bool:
+    """Whether a statement writes a view whose INSTEAD OF trigger, a user's function, is run in place of the write."""
+    written = _WRITTEN.match(text)
+    if written is None:
+        return False
+    name = written[1].replace("'", "''")
+    instead = f"SELECT count(*) FROM pg_trigger WHERE tgtype & 64 = 64 AND tgrelid = to_regclass('{name}')"
+    return rows(connection, instead) != [("0",)]
 
 
 def _describe(connection: Connection, text: str) -> Oracle | None:

@@ -286,6 +286,9 @@ READING_POSITIONED_BYTES: Final = 64 * 1024
 READING_VIEWS_KEPT: Final = 4096
 """Read definitions kept, over all catalogs."""
 
+READING_OPERATORS_KEPT: Final = 8192
+"""Operators whose meaning for given operand types is kept; about 300 bytes each."""
+
 READING_TREE_BYTES: Final = 2 * 1024 * 1024
 """A parse tree as JSON; a larger one takes longer to decode than the loop may be held."""
 

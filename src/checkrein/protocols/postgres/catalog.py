@@ -107,11 +107,17 @@ class CatalogType(msgspec.Struct, frozen=True, gc=False):
 
 
 class CatalogCast(msgspec.Struct, frozen=True, gc=False):
-    """One user-defined cast (pg_cast with oid >= 16384)."""
+    """One user-defined cast (pg_cast with oid >= 16384).
+
+    `context` is castcontext: i implicit, a in assignments, e explicit alone. `method` is castmethod: f by a function,
+    i by the types' own output and input, b not at all (binary-coercible).
+    """
 
     source: int
     target: int
     extension: str = ""
+    context: str = "i"
+    method: str = "f"
 
 
 class CatalogSnapshot(msgspec.Struct, frozen=True):

@@ -189,7 +189,7 @@ QUERIES: Final[dict[str, str]] = {
         "SELECT o.castsource, o.casttarget,"
         " (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid"
         " WHERE d.classid = 'pg_cast'::regclass AND d.objid = o.oid AND d.deptype = 'e'"
-        " AND d.refclassid = 'pg_extension'::regclass)"
+        " AND d.refclassid = 'pg_extension'::regclass), o.castcontext, o.castmethod"
         f" FROM pg_cast o WHERE {_USER}"
     ),
 }
@@ -224,7 +224,7 @@ def assemble(results: dict[str, list[Row]]) -> CatalogSnapshot:
         operators=_overloads([_operator(row) for row in results["operators"]]),
         types={one.oid: one for one in types},
         types_by_name={(one.schema, one.name): one for one in types},
-        casts=tuple(CatalogCast(_int(row[0]), _int(row[1]), row[2] or "") for row in results["casts"]),
+        casts=tuple(map(_cast, results["casts"])),
         schemas=frozenset(_text(row[0]) for row in results["schemas"]),
         is_superuser=superuser == "t",
         identity=next_identity(),
@@ -279,6 +279,11 @@ def _operator(row: Row) -> CatalogOperator:
     return CatalogOperator(
         _int(oid), _text(schema), _text(name), _int(left), _int(right), _int(result), extension or ""
     )
+
+
+def _cast(row: Row) -> CatalogCast:
+    source, target, extension, context, method = row
+    return CatalogCast(_int(source), _int(target), extension or "", _text(context), _text(method))
 
 
 def _type(row: Row, fields: dict[int, list[CatalogColumn]]) -> CatalogType:

@@ -67,6 +67,12 @@ class Value:
             return self
         return Value(self.how, self.origins, None, self.kind, self.calls, self.type, self.typmod)
 
+    def typed(self, type: int) -> Value:
+        """Return the same value as one of that type (0: not known); no constant any more."""
+        if type == self.type:
+            return self
+        return Value(self.how, self.origins, self.witness, self.kind, self.calls, type, self.typmod)
+
     def derivation(self) -> tuple[object, ...]:
         """Return all that decides how the value is shown: a loop through a query ends when this stays as it is."""
         return self.how, self.origins, self.calls, self.kind, self.type

@@ -33,6 +33,8 @@ create function f(int) returns int language sql as 'select $1';
 create function lower(varchar) returns text language sql as 'select ''captured''';
 create type comp as (a int, b text);
 create function made(int) returns comp language sql as 'select $1, ''x''::text';
+create domain comp_d as comp;
+create function made_d(int) returns comp_d language sql as 'select row($1, ''x'')::comp_d';
 create type single as (x int);
 create function onefield() returns single language sql as 'select row(1)::single';
 create table hascomp(id int, c comp, arr int[]);
@@ -43,6 +45,9 @@ create table dom(id int, s ssn_d);
 create function srf(out a int, out b text) returns setof record language sql as 'select 1, ''x''';
 create table ruled(a int);
 create rule r as on insert to ruled do also delete from orders;
+create view v_ruled as select id, status from orders;
+create rule r as on insert to v_ruled do instead delete from customers;
+create view v_over_ruled as select a from ruled;
 create table "delete"("select" int, "Mixed" text);
 create operator public.=== (leftarg = int, rightarg = int, procedure = int4eq);
 """

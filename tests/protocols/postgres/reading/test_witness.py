@@ -74,6 +74,7 @@ select (c).*, (h.c).* from hascomp h
 select (q.x).* from (select c as x from hascomp) q
 select (made(1)).*, m.*, m from made(2) m
 select * from made(1) as m(p, q)
+select * from made_d(1) m
 select * from customers c, coalesce(row(c.id, c.ssn)) as r(i int, s varchar)
 select one, o.x from onefield() one, onefield() as o(x)
 with recursive a as (select id, ssn from b), b as (select id, ssn from customers) select * from a

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogType
+from checkrein.protocols.postgres.reading import coercion
 from checkrein.protocols.postgres.reading.names import find_type
+from checkrein.protocols.postgres.reading.operators import type_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader
 from checkrein.protocols.sql.lineage import BARE, SAFE, Value, compute, safely
@@ -24,7 +26,7 @@ def read_cast(reader: Reader, node: Node, scope: Scope) -> Value:
     name = node.get("typeName", {})
     target = find_type(reader, name)
     location = int(node.get("location", -1))
-    check_type(reader, target, value.type)
+    check_type(reader, target, max(type_of(node.get("arg"), value), 0))
     if value.constant:
         return _constant(value, target)
     modifiers = name.get("typmods") or []
@@ -99,11 +101,10 @@ def _forgets_length(reader: Reader, value: Value) -> Value:
 
 
 def check_type(reader: Reader, target: CatalogType, source: int) -> None:
-    """Concede where a cast may run a user's own function."""
-    for cast in reader.catalog.casts:
-        if not known.cast_known(cast) and cast.target == target.oid and source in (0, cast.source):
-            reader.concede(f'a user-defined cast to "{target.name}" may run')
-    while target.element and target.element in reader.catalog.types:
-        target = reader.catalog.types[target.element]
+    """Concede where a cast may run a user's own function; a bare literal (UNKNOWN) goes by the type's input alone."""
+    if reader.catalog.casts and coercion.runs_user_cast(reader.catalog, source, target.oid, implicit=False):
+        reader.concede(f'a user-defined cast to "{target.name}" may run')
+    while (target.base or target.element) in reader.catalog.types:
+        target = reader.catalog.types[target.base or target.element]
     if target.oid >= FIRST_USER_OID and target.kind == "b" and not known.extension_known(target.extension):
         reader.concede(f'type "{target.name}" has input functions of its own')

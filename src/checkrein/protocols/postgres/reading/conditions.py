@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from checkrein.protocols.postgres.catalog import CatalogRelation
-from checkrein.protocols.postgres.reading import operators
 from checkrein.protocols.postgres.reading.scope import Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.sql.boundedness import bounded_by
@@ -32,8 +31,6 @@ def where(reader: Reader, node: Node | None, scope: Scope, source: Source, relat
         if fixed is not None:
             column, count = fixed
             pinned[column] = min(pinned.get(column, count), count)
-    if pinned:
-        operators.check(reader, ["="], 2)
     return Bounds(True, bounded_by(pinned, relation.unique_keys))
 
 

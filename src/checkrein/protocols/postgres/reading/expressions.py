@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from checkrein.core.statement import Origin
-from checkrein.protocols.postgres.reading import casts, columns, json_expressions, operators
+from checkrein.protocols.postgres.reading import casts, coercion, columns, json_expressions, operators
 from checkrein.protocols.postgres.reading.functions import read_call, read_grouping
 from checkrein.protocols.postgres.reading.literals import token_end
 from checkrein.protocols.postgres.reading.names import array_of
 from checkrein.protocols.postgres.reading.scope import Scope
-from checkrein.protocols.postgres.reading.state import Handler, Node, Reader
+from checkrein.protocols.postgres.reading.state import Handler, Node, Reader, strings_of
 from checkrein.protocols.sql.lineage import BOOLEAN, Value, compute, safely
 
-_VALUE_TYPES = {"ival": 23, "fval": 1700, "boolval": 16, "sval": 0, "bsval": 1560}
+_VALUE_TYPES = {"ival": 23, "boolval": 16, "sval": 0, "bsval": 1560}
+_WHOLE = re.compile("-?[0-9]+")
+_DECIMAL = re.compile("-?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INT8_DIGITS = 20
+_JSONB = 3802
 _CASE = frozenset({"arg", "args", "defresult", "location"})
 _WHEN = frozenset({"expr", "result", "location"})
 _SUBLINK = frozenset({"subLinkType", "testexpr", "operName", "subselect", "location"})
@@ -23,11 +29,23 @@ def constant(reader: Reader, node: Node, scope: Scope) -> Value:
     value = Value(constant=True)
     for field in node:
         value.type = _VALUE_TYPES.get(field, value.type)
+    if "fval" in node:
+        value.type = _number_type(str(node["fval"].get("fval", "")))
     start = int(node.get("location", 0))
     if not reader.views and start >= 0:
         value.start = start
         value.end = token_end(reader.data, start)
     return value
+
+
+def _number_type(text: str) -> int:
+    """Return the type of a number that is no int4 in the grammar (make_const in parse_node.c); 0 when not sure."""
+    if _WHOLE.fullmatch(text):
+        number = int(text) if len(text) <= _INT8_DIGITS else 1 << 63
+        if -(1 << 31) <= number < 1 << 31:
+            return 23
+        return 20 if -(1 << 63) <= number < 1 << 63 else 1700
+    return 1700 if _DECIMAL.fullmatch(text) else 0
 
 
 def parameter(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -73,6 +91,10 @@ def case(reader: Reader, node: Node, scope: Scope) -> Value:
             reader.concede("CASE without WHEN")
         reader.only("CaseWhen", when, _WHEN)
         condition = reader.used(when.get("expr"), scope, "CASE", location)
+        if "arg" in node:
+            compared = operators.type_of(node["arg"], argument)
+            compared = coercion.TEXT if compared == coercion.UNKNOWN else compared
+            operators.check(reader, ["="], (compared, operators.type_of(when.get("expr"), condition)))
         _beside(reader, argument, condition)
         told.append(condition)
         results.append(reader.expr(when.get("result"), scope))
@@ -98,15 +120,21 @@ def coalesce(reader: Reader, node: Node, scope: Scope) -> Value:
     """COALESCE: one of its arguments, cannot fail."""
     reader.only("CoalesceExpr", node, frozenset({"args", "location"}))
     values = reader.exprs(node.get("args"), scope)
-    typed = {value.type for value in values if value.type or not value.constant}
-    return safely(values, typed.pop() if len(typed) == 1 else 0)
+    return safely(values, _common(reader, node.get("args"), values))
 
 
 def extremes(reader: Reader, node: Node, scope: Scope) -> Value:
     """GREATEST and LEAST: they compare."""
     reader.only("MinMaxExpr", node, frozenset({"args", "op", "location"}))
     values = reader.exprs(node.get("args"), scope)
-    return used_up(reader, values, "comparison", int(node.get("location", -1)))
+    made = used_up(reader, values, "comparison", int(node.get("location", -1)))
+    return made.typed(_common(reader, node.get("args"), values))
+
+
+def _common(reader: Reader, nodes: list[Node] | None, values: list[Value]) -> int:
+    """Return the type that alternatives are given; 0 when that is not sure."""
+    types = [operators.type_of(node, value) for node, value in zip(nodes or [], values, strict=True)]
+    return coercion.common_type(reader.catalog, types)
 
 
 def used_up(reader: Reader, values: list[Value], place: str, location: int) -> Value:
@@ -126,6 +154,8 @@ def array(reader: Reader, node: Node, scope: Scope) -> Value:
     element = reader.catalog.types.get(values[0].type) if values else None
     if element is not None and element.relation:  # unnest gives its fields as columns
         made.type = array_of(reader, element).oid
+    else:
+        made.type = coercion.array_over(reader.catalog, _common(reader, node.get("elements"), values))
     return made
 
 
@@ -159,8 +189,7 @@ def sublink(reader: Reader, node: Node, scope: Scope) -> Value:
     if kind == "EXISTS_SUBLINK":
         return BOOLEAN
     if kind in ("ANY_SUBLINK", "ALL_SUBLINK"):
-        for name in node.get("operName") or [{"String": {"sval": "="}}]:
-            operators.check(reader, [str(name.get("String", {}).get("sval", ""))], 2)
+        _check_members(reader, node, test, values)
         return _tested(reader, [test, *values], "sub-select", location)
     if kind == "EXPR_SUBLINK":
         if len(values) != 1:
@@ -169,7 +198,17 @@ def sublink(reader: Reader, node: Node, scope: Scope) -> Value:
         return Value(only.how, only.origins, None, only.kind, only.calls, only.type, only.typmod)
     if kind != "ARRAY_SUBLINK" or before < 0:
         reader.concede(f"{kind} is not read")
-    return used_up(reader, values, "array", location)
+    made = used_up(reader, values, "array", location)
+    return made.typed(coercion.array_over(reader.catalog, values[0].type)) if len(values) == 1 else made
+
+
+def _check_members(reader: Reader, node: Node, test: Value, values: list[Value]) -> None:
+    """Check the operator of IN, ANY or ALL over a sub-select, for each of its columns."""
+    names = strings_of(node.get("operName")) or ["="]
+    if len(values) == 1 and "RowExpr" not in node.get("testexpr", {}):
+        operators.check(reader, names, (operators.type_of(node.get("testexpr"), test), values[0].type))
+    else:
+        operators.check(reader, names, (0, 0))
 
 
 def indirection(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -184,7 +223,20 @@ def indirection(reader: Reader, node: Node, scope: Scope) -> Value:
             return value
     else:
         value = reader.expr(node.get("arg"), scope)
-    return used_up(reader, [value, *_subscripts(reader, steps, scope)], "field", -1)
+    made = used_up(reader, [value, *_subscripts(reader, steps, scope)], "field", -1)
+    return made.typed(_subscripted(reader, value.type, steps))
+
+
+def _subscripted(reader: Reader, type: int, steps: list[Node]) -> int:
+    """Return the type that subscripts give: an array's element, of a slice the array, of jsonb jsonb; 0 otherwise."""
+    base = reader.catalog.types.get(coercion.base_of(reader.catalog, type))
+    if base is None or not all("A_Indices" in step for step in steps):
+        return 0
+    if base.oid == _JSONB:
+        return _JSONB
+    if not base.element or not base.name.startswith("_"):
+        return 0
+    return base.oid if any("is_slice" in step["A_Indices"] for step in steps) else base.element
 
 
 def _subscripts(reader: Reader, steps: list[Node], scope: Scope) -> list[Value]:

@@ -6,10 +6,11 @@ from typing import Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
-from checkrein.protocols.postgres.catalog import CatalogFunction
+from checkrein.protocols.postgres.catalog import CatalogFunction, CatalogSnapshot
 from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
-from checkrein.protocols.postgres.reading import columns, consequences, sorting
+from checkrein.protocols.postgres.reading import coercion, columns, consequences, operators, sorting
 from checkrein.protocols.postgres.reading.names import fields_of, type_named
+from checkrein.protocols.postgres.reading.overloads import Candidate, place_of, possible
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.postgres.reading.targets import column_name
@@ -23,7 +24,6 @@ _CALL: Final = frozenset(
 )  # fmt: skip
 _RECORD: Final = 2249
 _ANYARRAY: Final = 2277
-_POLYMORPHIC: Final = frozenset({2283, 3500, 2776, 5077, 5078})
 
 
 class Called:
@@ -65,7 +65,7 @@ def _as_type(reader: Reader, node: Node) -> Node | None:
         return None
     schema = names[0] if len(names) > 1 else ""
     overloads = reader.catalog.functions.get(names[-1], ())
-    if any(_visible(reader, one, schema) and _takes(one, 1) for one in overloads):
+    if any(_visible(reader, one, schema) and takes(one, 1) for one in overloads):
         return None
     found = type_named(reader, names)
     if found is None or found.relation:
@@ -95,7 +95,8 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     arguments = reader.exprs(node.get("args"), scope)
     _clauses(reader, node, scope)
     ordered = len(node.get("agg_order", [])) if node.get("agg_within_group") else 0
-    overloads = resolve(reader, names, len(arguments) + ordered, bool(node.get("agg_star")))
+    types = None if ordered else _types(node, arguments)
+    overloads = resolve(reader, names, len(arguments) + ordered, bool(node.get("agg_star")), types)
     name = names[-1]
     if known.lookup(overloads[0]) is None:
         return Called(name, overloads, True, _user_call(reader, overloads, arguments, location))
@@ -103,7 +104,7 @@ def call(reader: Reader, node: Node, scope: Scope) -> Called:
     consequences.apply(reader, facts, overloads[0], node.get("args", []), location)
     if not facts.harmless:
         reader.log.stored.update(dict.fromkeys(merge_calls(arguments)))
-    result = result_type(overloads)
+    result = _result(reader, _chosen(reader, overloads, types), types)
     if "agg_order" in node:
         arguments = [*arguments, Value()]
     if facts.safe and "over" not in node and "agg_filter" not in node and not node.get("agg_distinct"):
@@ -139,10 +140,21 @@ def _user_call(reader: Reader, overloads: list[CatalogFunction], arguments: list
     return Value(COMPUTED, merge_origins(arguments), None, "other", calls, result_type(overloads))
 
 
-def resolve(reader: Reader, names: list[str], given: int, star: bool = False) -> list[CatalogFunction]:
+def _types(node: Node, arguments: list[Value]) -> tuple[int, ...] | None:
+    """Return the types of a call's arguments; None where they do not stand in the function's own order."""
+    nodes = node.get("args", [])
+    if "agg_star" in node or "func_variadic" in node or any("NamedArgExpr" in one for one in nodes):
+        return None
+    return tuple([operators.type_of(one, value) for one, value in zip(nodes, arguments, strict=True)])
+
+
+def resolve(
+    reader: Reader, names: list[str], given: int, star: bool = False, types: tuple[int, ...] | None = None
+) -> list[CatalogFunction]:
     """Return the overloads that a call may mean, all of one standing: known ones, or one user function.
 
-    Concedes when it could be either, since which one is chosen depends on types that are not all known here.
+    `types` are those of the arguments (0: not known), None where they cannot be told apart. Concedes when it could be
+    either, or when a user-defined cast may run on an argument.
     """
     name = names[-1]
     if len(names) > 2 and names[0] != reader.catalog.database:
@@ -151,16 +163,46 @@ def resolve(reader: Reader, names: list[str], given: int, star: bool = False) ->
     system: list[CatalogFunction] = []
     user: list[CatalogFunction] = []
     for function in reader.catalog.functions.get(name, ()):
-        if not _visible(reader, function, schema) or not (star or _takes(function, given)):
+        if not _visible(reader, function, schema) or not (star or takes(function, given)):
             continue
         (user if known.lookup(function) is None else system).append(function)
     if system and user:
-        reader.concede(f'function "{name}" may be a user-defined one')
+        chosen = _chosen(reader, [*system, *user], types)
+        if any(one in chosen for one in user):
+            reader.concede(f'function "{name}" may be a user-defined one')
+        system, user = chosen, []
     if not system and not user:
         reader.concede(f'function "{name}" is not in the catalog', "42883")
     if len({function.schema for function in user}) > 1:
         reader.concede(f'function "{name}" is in several schemas')
+    for function in system if reader.catalog.casts else ():
+        for number, taken in enumerate(function.arguments):
+            source = 0 if types is None else types[number] if number < len(types) else coercion.UNKNOWN
+            if coercion.runs_user_cast(reader.catalog, source, taken, implicit=True):
+                reader.concede(f'a user-defined cast may run for function "{name}"')
     return system or user
+
+
+def _chosen(reader: Reader, found: list[CatalogFunction], types: tuple[int, ...] | None) -> list[CatalogFunction]:
+    """Return those of the functions that the server may choose for arguments of these types; all if it takes none."""
+    if types is None:
+        return found
+    types = tuple([max(one, 0) for one in types])
+    candidates: list[Candidate] = []
+    for one in found:
+        place = place_of(reader.names, "", one.schema)
+        candidates.append(Candidate(facing(reader.catalog, one, len(types)), one, -1 if place is None else place))
+    chosen = possible(reader.catalog, candidates, types, operator=False)
+    return [one.meant for one in chosen if isinstance(one.meant, CatalogFunction)] or found
+
+
+def facing(catalog: CatalogSnapshot, function: CatalogFunction, given: int) -> tuple[int, ...]:
+    """Return a function's arguments as a call of so many sees them: without defaults, variadic ones repeated."""
+    arguments = function.arguments
+    if not function.variadic or len(arguments) > given:
+        return arguments[:given] + (0,) * (given - len(arguments))
+    repeated = coercion.repeated(catalog, arguments[-1])
+    return arguments[:-1] + (repeated,) * (given - len(arguments) + 1)
 
 
 def _visible(reader: Reader, function: CatalogFunction, schema: str) -> bool:
@@ -172,7 +214,7 @@ def _visible(reader: Reader, function: CatalogFunction, schema: str) -> bool:
     return function.schema in reader.names.search_path
 
 
-def _takes(function: CatalogFunction, given: int) -> bool:
+def takes(function: CatalogFunction, given: int) -> bool:
     """Whether a function can be called with that many arguments."""
     count = len(function.arguments)
     if function.variadic:
@@ -180,10 +222,21 @@ def _takes(function: CatalogFunction, given: int) -> bool:
     return count - function.defaults <= given <= count
 
 
+def _result(reader: Reader, chosen: list[CatalogFunction], types: tuple[int, ...] | None) -> int:
+    """Return the type that a call gives, 0 when it is not known."""
+    if types is None:
+        return result_type(chosen)
+    found = {
+        coercion.result_of(reader.catalog, one.returns, types, facing(reader.catalog, one, len(types)))
+        for one in chosen
+    }
+    return found.pop() if len(found) == 1 else 0
+
+
 def result_type(overloads: list[CatalogFunction]) -> int:
     """Return the type that all overloads give, 0 when they differ or it depends on the arguments."""
     first = overloads[0].returns
-    if first in _POLYMORPHIC or any(function.returns != first for function in overloads):
+    if first in coercion.POLYMORPHIC or any(function.returns != first for function in overloads):
         return 0
     return first
 
@@ -230,7 +283,7 @@ def _outputs(reader: Reader, called: Called, given: int) -> list[str] | None:
         return fields_of(reader, composite)
     if any(function.returns == _RECORD for function in overloads):
         return None
-    found = reader.catalog.types.get(composite)
+    found = reader.catalog.types.get(coercion.base_of(reader.catalog, composite) or composite)
     if (found is not None and found.relation) or (found is None and composite >= FIRST_USER_OID):
         return fields_of(reader, composite)  # a type that the catalog does not have may be composite
     return [called.name]
@@ -242,7 +295,7 @@ def _row_type(reader: Reader, called: Called) -> int:
     if called.name == "unnest" and called.array:
         found = reader.catalog.types.get(called.given)
         return 0 if found is None else found.element
-    if first.returns in _POLYMORPHIC and called.name.endswith(("_populate_record", "_populate_recordset")):
+    if first.returns in coercion.POLYMORPHIC and called.name.endswith(("_populate_record", "_populate_recordset")):
         return called.given
     return first.returns
 

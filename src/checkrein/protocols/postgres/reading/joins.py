@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkrein.protocols.postgres.reading import operators
+from checkrein.protocols.postgres.reading import coercion, operators
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 from checkrein.protocols.sql.lineage import Column, Value, safely
@@ -61,20 +61,20 @@ def _merged(reader: Reader, node: Node, name: str, left: list[Column], right: li
     """Return the column that USING makes of two; both are compared."""
     one = _single(reader, name, left)
     other = _single(reader, name, right)
-    operators.check(reader, ["="], 2)
+    operators.check(reader, ["="], (one.type, other.type))
     for value in (one, other):
         reader.log.use(value, "JOIN USING", 0)
     kind = node.get("jointype", "JOIN_INNER")
     if kind == "JOIN_FULL":
-        return Column(name, safely([one, other]))
-    if kind == "JOIN_RIGHT":
-        return Column(name, _kept(other, one))
-    if kind == "JOIN_LEFT":
-        return Column(name, _kept(one, other))
-    same = one.type == other.type or one.type == 0 or other.type == 0
-    if not same and _coerced(one, other):
-        return Column(name, _kept(other, one))
-    return Column(name, _kept(one, other))
+        merged = safely([one, other])
+    elif kind == "JOIN_RIGHT":
+        merged = _kept(other, one)
+    elif kind == "JOIN_LEFT":
+        merged = _kept(one, other)
+    else:
+        same = one.type == other.type or one.type == 0 or other.type == 0
+        merged = _kept(other, one) if not same and _coerced(one, other) else _kept(one, other)
+    return Column(name, merged.typed(coercion.common_type(reader.catalog, [one.type, other.type])))
 
 
 _WIDTH: Final = {21: 1, 23: 2, 20: 3, 1700: 4, 700: 5, 701: 6, 1043: 1, 25: 2, 1082: 1, 1114: 2, 1184: 3}

@@ -105,9 +105,7 @@ def _table(reader: Reader, node: Node, scope: Scope) -> Source:
 
 
 def table_source(reader: Reader, relation: CatalogRelation, location: int = -1, needed: bool = True) -> Source:
-    """Return a relation as a FROM item, its read noted."""
-    if relation.rules and relation.kind not in "vm":
-        reader.concede(f'"{relation.name}" has rewrite rules')
+    """Return a relation as a FROM item, its read noted. Rewrite rules of tables are for writes alone (manual 41.4)."""
     read = Read(relation.oid, reader.at(location), needed)
     reader.log.reads.append(read)
     reader.relations[relation.oid] = relation
@@ -199,8 +197,9 @@ def _one_function(reader: Reader, item: Node, scope: Scope, source: Source, alia
     source.scalar = scalar and not source.columns
     if scalar and alias is not None:
         outputs = [str(alias.get("aliasname", name))]
+    type = value.type if scalar else 0
     source.columns.extend(
-        Column(output, Value(value.how, value.origins, None, value.kind, value.calls)) for output in outputs
+        Column(output, Value(value.how, value.origins, None, value.kind, value.calls, type)) for output in outputs
     )
 
 

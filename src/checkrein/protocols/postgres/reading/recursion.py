@@ -64,7 +64,7 @@ def added(reader: Reader, cte: Node, columns: list[Column]) -> list[Column]:
         reader.only("CTECycleClause", cycle, _CYCLE)
         compared = compute([column.value for column in _listed(reader, cycle.get("cycle_col_list"), columns)])
         reader.log.use(compared, "CYCLE", 0)
-        truth = "A_Const" not in cycle.get("cycle_mark_value", {}) or "boolval" in cycle["cycle_mark_value"]["A_Const"]
+        truth = "boolval" in cycle.get("cycle_mark_value", {}).get("A_Const", {})
         mark = compute([compared], "boolean", _BOOLEAN) if truth else compared
         found.append(Column(str(cycle.get("cycle_mark_column", "")), mark))
         found.append(Column(str(cycle.get("cycle_path_column", "")), compared))

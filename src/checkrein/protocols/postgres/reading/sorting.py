@@ -43,16 +43,16 @@ def _distinct(reader: Reader, nodes: list[Node] | None, scope: Scope, found: lis
 def _sort(reader: Reader, item: Node, scope: Scope, found: list[Column]) -> None:
     """ORDER BY: an output's name or number, else an expression."""
     sort = item.get("SortBy", {})
-    _order_operator(reader, sort)
     value = _output_or_expression(reader, sort.get("node", {}), scope, found)
+    _order_operator(reader, sort, value)
     reader.log.use(value, "ORDER BY", reader.at(_location(sort.get("node", {}))))
 
 
-def _order_operator(reader: Reader, sort: Node) -> None:
+def _order_operator(reader: Reader, sort: Node, value: Value) -> None:
     """USING names the operator that sorts, which may be a user's."""
     reader.only("SortBy", sort, frozenset({"node", "sortby_dir", "sortby_nulls", "useOp", "location"}))
     if "useOp" in sort:
-        operators.check(reader, strings_of(sort["useOp"]), 2)
+        operators.check(reader, strings_of(sort["useOp"]), (value.type, value.type))
 
 
 def _location(node: Node) -> int:
@@ -135,5 +135,4 @@ def read_order(reader: Reader, nodes: list[Node] | None, scope: Scope, place: st
     """Read an ORDER BY that knows no output names (in aggregates and windows)."""
     for item in nodes or []:
         sort = item.get("SortBy", {})
-        _order_operator(reader, sort)
-        reader.used(sort.get("node"), scope, place)
+        _order_operator(reader, sort, reader.used(sort.get("node"), scope, place))

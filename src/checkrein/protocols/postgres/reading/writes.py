@@ -33,11 +33,18 @@ class Target:
 
     def __init__(self, reader: Reader, node: Node) -> None:
         self.relation = relation_of(reader, node)
+        unruled(reader, self.relation)
         location = int(node.get("location", -1))
         self.source = ranges.aliased(
             reader, node.get("alias"), ranges.table_source(reader, self.relation, location, needed=False)
         )
         reader.writes = True
+
+
+def unruled(reader: Reader, relation: CatalogRelation) -> None:
+    """Concede a write on what has rewrite rules, table or view: they do something else, or more (manual 41.4)."""
+    if relation.rules:
+        reader.concede(f'"{relation.name}" has rewrite rules')
 
 
 def read_write(reader: Reader, kind: str, node: Node, scope: Scope) -> list[Column]:
@@ -64,30 +71,32 @@ def _insert(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     names = [str(item.get("ResTarget", {}).get("name", "")) for item in node.get("cols", [])]
     for item in node.get("cols", []):
         subscripts(reader, item.get("ResTarget", {}), scope)
-    if not names:
-        names = [column.name for column in target.relation.columns]
-    _input(reader, node.get("selectStmt"), scope, target, names)
+    every = [column.name for column in target.relation.columns]
+    width = _input(reader, node.get("selectStmt"), scope, target, names or every)
+    names = names or every[:width]  # without a list, the first columns (manual, INSERT)
     write_effect(reader, "insert", target, names, node["relation"])
     if "onConflictClause" in node:
         _conflict(reader, node["onConflictClause"], scope, target, node["relation"])
     return returning(reader, node, scope, target)
 
 
-def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> None:
-    """Read what is inserted: constants stand beside their columns, columns are copied elsewhere."""
-    if query is None:
-        return
+def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> int:
+    """Read what is inserted: constants stand beside their columns, columns are copied elsewhere. Return its width."""
+    if query is None:  # DEFAULT VALUES
+        return len(names)
     select = query.get("SelectStmt", {})
     rows = select.get("valuesLists")
     if rows is not None and len(rows) == 1 and "sortClause" not in select and "withClause" not in select:
         values = reader.exprs(rows[0].get("List", {}).get("items"), Scope(scope))
-        written(reader, target, names, [values])
-        return
+        written(reader, target, names[: len(values)], [values])
+        return len(values)
     if rows is not None and "withClause" not in select:
         inner = Scope(scope)
-        written(reader, target, names, [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows])
+        read = [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows]
+        written(reader, target, names[: len(read[0])], read)
     found = reader.select(reader, select, Scope(scope))
-    written(reader, target, names, [[column.value for column in found]])
+    written(reader, target, names[: len(found)], [[column.value for column in found]])
+    return len(found)
 
 
 def written(reader: Reader, target: Target, names: list[str], rows: list[list[Value]]) -> None:
@@ -311,7 +320,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
     relation = target.relation
     if not views.looked_through(relation):
         return
-    if relation.triggers or (relation.rules and relation.kind == "v" and verb == ""):
+    if relation.triggers:
         reader.concede(f'view "{relation.name}" has triggers')
     if target.source.read is not None:
         target.source.read.needed = True
@@ -320,6 +329,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         base = reader.catalog.relations_by_oid.get(oid)
         if base is None:
             reader.concede("a relation of a view is not in the catalog")
+        unruled(reader, base)
         renamed = sorted(
             {origin.column for name in names for origin in base_origins(reader, target, name) if origin.oid == base.oid}
         )
