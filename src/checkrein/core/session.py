@@ -74,5 +74,8 @@ class Session(Protocol):
     def notice(self, text: str) -> bytes:
         """Return a native notice to the client, empty where the protocol has none (or cannot now)."""
 
+    def stuffed(self) -> bool:
+        """Whether so much of the client's bytes waits for the target that no more of them should be read now."""
+
     def facts_state(self) -> str:
         """Return the session-state version: changes whenever what names resolve by changes."""

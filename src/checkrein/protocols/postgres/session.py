@@ -11,7 +11,7 @@ from typing import Final
 
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame_size, run_of
-from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES
+from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES, PARKED_INPUT
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Query, Send, Steps, Verb
@@ -192,6 +192,13 @@ class PostgresSession:
             return b""
         held = self.state.status == 84 or self.state.dirty
         return notice_response(text, "The open transaction keeps its locks while it waits." if held else "")
+
+    def stuffed(self) -> bool:
+        """Whether PARKED_INPUT bytes wait behind a message that waits for the target, and not for more of itself."""
+        state = self.state
+        if len(state.inbox) - state.at + state.later_bytes < PARKED_INPUT:
+            return False
+        return state.working or state.paused is not None or state.copy_wait is not None
 
     def facts_state(self) -> str:
         """Return the version of what names resolve by."""
