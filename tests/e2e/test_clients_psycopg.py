@@ -206,6 +206,36 @@ def test_notifies(served: Shop) -> None:
         speaker.execute("NOTIFY news, 'one'")
         found = next(listener.notifies(timeout=20))
         assert (found.channel, found.payload) == ("news", "one")
+        assert found.pid != listener.info.backend_pid
+
+
+def test_own_notifications(served: Shop) -> None:
+    """A listener knows its own notifications by the process id, as libpq's manual advises."""
+    with served.gateway.connect() as connection:
+        connection.execute("LISTEN news")
+        connection.execute("SELECT pg_notify('news', 'own')")
+        found = next(connection.notifies(timeout=20))
+        assert found.payload == "own"
+        assert found.pid == connection.info.backend_pid > 0
+
+
+def test_what_is_missing(served: Shop, target: str) -> None:
+    """A relation that does not exist is told in the server's words, at the place that the server points at."""
+
+    def act(connection: psycopg.Connection[Any]) -> Any:
+        found = []
+        for text in (
+            "SELECT * FROM nix",
+            "SELECT 'ä' FROM orders o, public.nix",
+            "INSERT INTO nix VALUES (1)",
+            "SELECT 1; SELECT * FROM nix",
+        ):
+            with pytest.raises(psycopg.errors.UndefinedTable) as caught:
+                connection.execute(text)
+            found.append((caught.value.diag.message_primary, caught.value.diag.statement_position))
+        return found
+
+    assert both(served, target, act)[0] == ('relation "nix" does not exist', "15")
 
 
 def test_notices(served: Shop, target: str) -> None:

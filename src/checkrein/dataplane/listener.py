@@ -22,6 +22,12 @@ LOOPBACK = ("127.", "::1")
 CANCEL_KEY_BYTES = 8
 
 
+def cancel_key() -> bytes:
+    """Return a new key. Its first half stands for a process id where a protocol has one, so it is not negative."""
+    key = secrets.token_bytes(CANCEL_KEY_BYTES)
+    return bytes((key[0] & 0x7F,)) + key[1:]
+
+
 class Sessions:
     """The sessions that are open in this process, by id and by cancel key."""
 
@@ -115,7 +121,7 @@ class Listener:
         peer: Any = transport.get_extra_info("peername") or ("", 0)
         host = str(peer[0])
         client = f"{host}:{peer[1]}"
-        key = secrets.token_bytes(CANCEL_KEY_BYTES)
+        key = cancel_key()
         context = SessionContext(
             id=self._new_id(),
             client=client,

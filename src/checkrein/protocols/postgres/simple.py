@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.limits import BREATHE_MESSAGES, PIPELINE_STATEMENTS
@@ -71,7 +73,7 @@ class Queries:
             why = "what it runs may be changed by what was sent before; send Sync first"
             self.requests.refuse_query(Refusal(code="conceded", reason=why), None)
             return True
-        if len(readings) > 1 and not (yield from self._look(readings)):
+        if len(readings) > 1 and not (yield from self._look(text, readings)):
             return True
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
@@ -86,10 +88,10 @@ class Queries:
                 waited = True
                 decision = yield from self._again(text, readings, index, decision)
             if decision.refusal is not None:
-                yield from self._refused(decision, decisions)
+                yield from self._refused(decision, decisions, ahead_of(text, readings, index))
                 return True
             decisions.append(decision)
-        if waited and len(decisions) > 1 and not (yield from self._look(readings)):
+        if waited and len(decisions) > 1 and not (yield from self._look(text, readings)):
             for one in decisions:
                 yield abandoned(one)
             return True
@@ -98,7 +100,7 @@ class Queries:
             yield from rest
         return True
 
-    def _look(self, readings: tuple[Reading, ...]) -> Steps[bool]:
+    def _look(self, text: str, readings: tuple[Reading, ...]) -> Steps[bool]:
         """Look at all statements of a request before anyone is asked about one, and again when people were waited for,
         as a rule may have come meanwhile; False when one is refused."""
         if len(readings) > PIPELINE_STATEMENTS:
@@ -111,7 +113,7 @@ class Queries:
                 yield Breathe()
             decision = yield from self.judging.decide(reading.statement, False)
             if decision.refusal is not None:
-                yield from self._refused(decision, looked)
+                yield from self._refused(decision, looked, ahead_of(text, readings, index))
                 return False
             looked.append(decision)
         return True
@@ -124,14 +126,16 @@ class Queries:
         decision = yield from self.judging.decide(same.statement, True, approved)
         return decision
 
-    def _refused(self, decision: Decision, earlier: list[Decision]) -> Steps[None]:
+    def _refused(self, decision: Decision, earlier: list[Decision], ahead: int) -> Steps[None]:
         """Refuse the whole request: what was decided before runs no more."""
         for one in earlier:
             yield abandoned(one)
-        self._refuse(decision)
+        self._refuse(decision, ahead)
 
-    def _refuse(self, decision: Decision) -> None:
+    def _refuse(self, decision: Decision, ahead: int = 0) -> None:
         refusal, code = shown(decision)
+        if ahead and refusal.position:
+            refusal = msgspec.structs.replace(refusal, position=refusal.position + ahead)
         self.requests.refuse_query(refusal, decision, code)
 
     def _go(
@@ -283,3 +287,8 @@ def _done_after(rest: Steps[None]) -> Steps[bool]:
     """Run what is left; then the message is dealt with."""
     yield from rest
     return True
+
+
+def ahead_of(text: str, readings: tuple[Reading, ...], index: int) -> int:
+    """Return how many characters of a request come before one of its statements, from where its positions count."""
+    return len(text.encode()[: readings[index].act.start].decode()) if len(readings) > 1 else 0

@@ -155,6 +155,7 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
     reader.start, reader.end = start, end
     part = reader.part = Part(_KINDS.get(only_node(node)[0], "utility"))
     why = code = ""
+    position = 0
     try:
         word = changed_word(reader.data, catalog.server_version) if catalog.server_version else ""
         if word:
@@ -163,13 +164,13 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
         part = dispatch.read_statement(reader, kind, fields)
         finish.read_effects(reader, reader.log.reads)
     except Conceded as problem:
-        why, code = str(problem), problem.code
+        why, code, position = str(problem), problem.code, problem.position
     except RecursionError:
         why = "it is nested too deeply"
     if why and reader.part is not None:
         part = reader.part
     if code:
-        part.facts["sqlstate"] = code
+        part.facts["sqlstate"], part.facts["position"] = code, position
     relations: tuple[Relation, ...] = ()
     try:
         if why:
