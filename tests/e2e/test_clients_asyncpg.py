@@ -268,6 +268,25 @@ def test_time_out_cancels(served: Shop) -> None:
     assert asyncio.run(run()) == 1
 
 
+def test_a_session_that_the_server_ends(served: Shop, target: str) -> None:
+    """The server's own words for it reach the client, and nothing behind them."""
+    running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query = 'SELECT pg_sleep(60)'"
+
+    async def act(connection: asyncpg.Connection) -> Any:
+        other = await _direct(served, target)
+        process = await connection.fetchval("SELECT pg_backend_pid()")
+        slept = asyncio.create_task(connection.fetch("SELECT pg_sleep(60)"))
+        while not await other.fetchval(running, process):
+            assert not slept.done()
+        await other.fetchval("SELECT pg_terminate_backend($1)", process)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
+            await asyncio.wait_for(slept, 30)
+        await other.close()
+        return type(caught.value).__name__, str(caught.value)
+
+    assert "terminating connection due to administrator command" in both(served, target, act)[1]
+
+
 def test_listen(served: Shop) -> None:
     """LISTEN on an allowed channel delivers what another session notifies; another channel is refused."""
 

@@ -183,7 +183,8 @@ class PostgresSession:
             return
         if before != "over":
             state.drop_output()
-            yield Send(Side.CLIENT, plain_error("08006", "the target closed the connection", "FATAL"))
+            if not state.doomed:  # else it has said itself why it ends
+                yield Send(Side.CLIENT, plain_error("08006", "the target closed the connection", "FATAL"))
         yield Close(Side.CLIENT, "the target closed the connection")
 
     def notice(self, text: str) -> bytes:
