@@ -194,6 +194,10 @@ class PostgresSession:
         held = self.state.status == 84 or self.state.dirty
         return notice_response(text, "The open transaction keeps its locks while it waits." if held else "")
 
+    def cancel_key(self) -> bytes:
+        """Return what BackendKeyData told the client."""
+        return self.state.own_key
+
     def stuffed(self) -> bool:
         """Whether PARKED_INPUT bytes wait behind a message that waits for the target, and not for more of itself."""
         state = self.state

@@ -195,10 +195,7 @@ class Telling:
             raise ProtocolError("a malformed NotificationResponse", Side.TARGET)
         clean = yield Scrub(None, (parts[1],))
         payload = parts[1] if clean is None else clean[0]
-        state, sender = self.state, data[5:9]
-        if sender == state.target_key[:4]:
-            sender = state.context.cancel_key[:4]  # its own: clients tell by the process id that they were told
-        state.answer(frame(b"A", sender + parts[0] + b"\0" + payload.replace(b"\0", b"") + b"\0"))
+        self.state.answer(frame(b"A", data[5:9] + parts[0] + b"\0" + payload.replace(b"\0", b"") + b"\0"))
 
     def _parameter(self, data: bytes) -> None:
         parts = data[5:].split(b"\0")
