@@ -30,6 +30,7 @@ from checkrein.protocols.postgres.judging import USES_EARLIER, abandoned, shown
 from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.refusing import answers_rows, local_setting, must_hold
 from checkrein.protocols.postgres.requests import Requests
+from checkrein.protocols.postgres.statements import TOO_MANY
 
 
 class Queries:
@@ -52,7 +53,14 @@ class Queries:
         text = self.requests.text_of(raw)
         readings = self.judging.kept(text, settled == 2, True)
         state = self.state
-        if readings is None or len(readings) > 1 or state.queue or state.dirty or state.output:
+        if (
+            readings is None
+            or len(readings) > 1
+            or TOO_MANY in readings[0].statement.facts
+            or state.queue
+            or state.dirty
+            or state.output
+        ):
             return self._query(data, raw, text, settled == 2)
         step = self.judging.step(readings[0].statement, True, None, readings[0].act)
         decision: Decision | None = self.judging.prompt(step)
@@ -67,6 +75,9 @@ class Queries:
     def _query(self, data: bytes, raw: bytes, text: str, unsettled: bool) -> Steps[bool]:
         state = self.state
         readings = yield from self.judging.read(text, unsettled, True)
+        if TOO_MANY in readings[0].statement.facts:
+            self._too_many()
+            return True
         if state.queue and any(reading.act.kind in USES_EARLIER for reading in readings):
             if not state.dirty:
                 return False
@@ -100,13 +111,13 @@ class Queries:
             yield from rest
         return True
 
+    def _too_many(self) -> None:
+        refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
+        self.requests.refuse_query(refusal, None, "54000")
+
     def _look(self, text: str, readings: tuple[Reading, ...]) -> Steps[bool]:
         """Look at all statements of a request before anyone is asked about one, and again when people were waited for,
         as a rule may have come meanwhile; False when one is refused."""
-        if len(readings) > PIPELINE_STATEMENTS:
-            refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
-            self.requests.refuse_query(refusal, None, "54000")
-            return False
         looked: list[Decision] = []
         for index, reading in enumerate(readings):
             if index % BREATHE_MESSAGES == BREATHE_MESSAGES - 1:

@@ -56,6 +56,10 @@ def kept(text: str, catalog: CatalogSnapshot | None, names: Names, simple: bool 
     return _KEPT.find(text, catalog, names, simple)
 
 
+TOO_MANY: Final = "too_many_statements"
+"""Fact of a request that is refused whatever rules say: what it answers could not be told apart."""
+
+
 def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None = None) -> tuple[Reading, ...]:
     """Read every statement of a request. `parsed` is what the worker gave for the same text.
 
@@ -101,7 +105,8 @@ def _read_all(text: str, around: Surroundings, nodes: list[Node]) -> tuple[Readi
         empty = Statement(protocol=PROTOCOL, text=text, parameters=None)
         return (Reading(empty, Act(kind="empty", end=len(data))),)
     if len(nodes) > limits.PIPELINE_STATEMENTS:
-        return (conceded(text, f"a request holds at most {limits.PIPELINE_STATEMENTS} statements"),)
+        why = f"a request holds at most {limits.PIPELINE_STATEMENTS} statements"
+        return (conceded(text, why, {TOO_MANY: len(nodes)}),)
     found: list[Reading] = []
     for node in nodes:
         start, end = _extent(data, node)
