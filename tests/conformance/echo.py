@@ -155,6 +155,14 @@ class EchoSession:
         """Return a line that is no answer."""
         return b"# " + text.encode() + b"\n"
 
+    def cancel_key(self) -> bytes:
+        """Nothing is told that could cancel."""
+        return b""
+
+    def stuffed(self) -> bool:
+        """What waits here waits in a generator, whose lane holds back by itself."""
+        return False
+
     def facts_state(self) -> str:
         """Names never change what they mean here."""
         return ""

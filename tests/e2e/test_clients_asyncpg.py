@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -162,6 +163,41 @@ def test_copies(served: Shop, target: str) -> None:
     assert both(served, target, act)[-1] == "DELETE 502"
 
 
+def test_a_copy_that_waits_holds_its_client_back(served: Shop, target: str) -> None:
+    """A COPY that waits for a lock, its rows sent without waiting for the server: the client is held back, not cut."""
+
+    async def run() -> tuple[int, str, str]:
+        connection, other = await _through(served, target), await _direct(served, target)
+        asked, given = asyncio.Event(), 0
+
+        async def rows() -> AsyncIterator[bytes]:
+            nonlocal given
+            for number in range(48):
+                given += 1
+                asked.set()
+                yield f"{2000 + number}\t".encode() + b"x" * 1_000_000 + b"\n"
+
+        lock = other.transaction()
+        await lock.start()
+        await other.execute("LOCK TABLE scratch IN ACCESS EXCLUSIVE MODE")
+        copy = asyncio.create_task(connection.copy_to_table("scratch", source=rows(), columns=["id", "label"]))
+        with contextlib.suppress(TimeoutError):
+            while not copy.done():  # until nothing more is taken
+                await asyncio.wait_for(asked.wait(), 2)
+                asked.clear()
+        held = given
+        await lock.rollback()
+        copied = await asyncio.wait_for(copy, 60)
+        removed = await connection.execute("DELETE FROM scratch WHERE id BETWEEN 2000 AND 2047")
+        await connection.close()
+        await other.close()
+        return held, copied, removed
+
+    held, copied, removed = asyncio.run(run())
+    assert held < 32
+    assert (copied, removed) == ("COPY 48", "DELETE 48")
+
+
 def test_schema_type_codecs(served: Shop, target: str) -> None:
     """set_type_codec, set_builtin_type_codec and reload_schema_state introspect by the catalog."""
 
@@ -230,6 +266,25 @@ def test_time_out_cancels(served: Shop) -> None:
         return answer
 
     assert asyncio.run(run()) == 1
+
+
+def test_a_session_that_the_server_ends(served: Shop, target: str) -> None:
+    """The server's own words for it reach the client, and nothing behind them."""
+    running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query = 'SELECT pg_sleep(60)'"
+
+    async def act(connection: asyncpg.Connection) -> Any:
+        other = await _direct(served, target)
+        process = await connection.fetchval("SELECT pg_backend_pid()")
+        slept = asyncio.create_task(connection.fetch("SELECT pg_sleep(60)"))
+        while not await other.fetchval(running, process):
+            assert not slept.done()
+        await other.fetchval("SELECT pg_terminate_backend($1)", process)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
+            await asyncio.wait_for(slept, 30)
+        await other.close()
+        return type(caught.value).__name__, str(caught.value)
+
+    assert "terminating connection due to administrator command" in both(served, target, act)[1]
 
 
 def test_listen(served: Shop) -> None:

@@ -206,6 +206,37 @@ def test_notifies(served: Shop) -> None:
         speaker.execute("NOTIFY news, 'one'")
         found = next(listener.notifies(timeout=20))
         assert (found.channel, found.payload) == ("news", "one")
+        assert found.pid == speaker.info.backend_pid
+
+
+def test_process_id(served: Shop, target: str) -> None:
+    """The process id that a driver is told is the server's, which its SQL and notifications show; the key is not."""
+    with served.gateway.connect(target=target) as connection, served.behind(target).connect() as watch:
+        told = connection.info.backend_pid
+        assert connection.execute("SELECT pg_backend_pid()").fetchone() == (told,)
+        assert watch.execute("SELECT usename FROM pg_stat_activity WHERE pid = %s", [told]).fetchone() == (served.role,)
+        connection.execute("LISTEN news")
+        connection.execute("SELECT pg_notify('news', 'own')")
+        assert next(connection.notifies(timeout=20)).pid == told
+
+
+def test_what_is_missing(served: Shop, target: str) -> None:
+    """A relation that does not exist is told in the server's words, at the place that the server points at."""
+
+    def act(connection: psycopg.Connection[Any]) -> Any:
+        found = []
+        for text in (
+            "SELECT * FROM nix",
+            "SELECT 'ä' FROM orders o, public.nix",
+            "INSERT INTO nix VALUES (1)",
+            "SELECT 1; SELECT * FROM nix",
+        ):
+            with pytest.raises(psycopg.errors.UndefinedTable) as caught:
+                connection.execute(text)
+            found.append((caught.value.diag.message_primary, caught.value.diag.statement_position))
+        return found
+
+    assert both(served, target, act)[0] == ('relation "nix" does not exist', "15")
 
 
 def test_notices(served: Shop, target: str) -> None:

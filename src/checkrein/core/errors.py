@@ -48,12 +48,14 @@ class LimitExceeded(CheckreinError):
 class Conceded(CheckreinError):
     """A request could not be read completely; the message says why.
 
-    `code` is the target's own code for it where there is one, such as that of a table that does not exist.
+    `code` is the target's own code for it where there is one, such as that of a table that does not exist; `position`
+    is the 1-based character that it is about, 0 when there is none.
     """
 
-    def __init__(self, why: str, code: str = "") -> None:
+    def __init__(self, why: str, code: str = "", position: int = 0) -> None:
         super().__init__(why)
         self.code = code
+        self.position = position
 
 
 class MaskError(CheckreinError):

@@ -12,7 +12,7 @@ READ_CHUNK: Final = 256 * 1024
 """One read of a transport: large enough that a bulk result is few Python calls."""
 
 PARKED_INPUT: Final = 64 * 1024
-"""What a client may pipeline while its statement waits for a person; then reading pauses."""
+"""What a client may pipeline while its statement waits for a person or for the target; then reading pauses."""
 
 WRITE_HIGH_WATER: Final = 1024 * 1024
 """Bytes queued to a slow peer before reading from the other side pauses."""

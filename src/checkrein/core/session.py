@@ -40,7 +40,7 @@ def _never(step: Any) -> None:
 class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a session is born with. `random(n)` gives n unpredictable bytes (ids and bytes come in as arguments).
 
-    `cancel_key` is this session's own key, to be told to the client where the protocol has such a thing.
+    `cancel_key` is unpredictable bytes of this session's own, of which a key to cancel it by can be made.
     `prompt` answers a Decide or Query that takes no waiting; None: yield it. A session may do without, and yield all.
     `tls_offered`: the listener has a certificate. `plaintext_allowed`: this client may do without TLS (loopback).
     """
@@ -73,6 +73,12 @@ class Session(Protocol):
 
     def notice(self, text: str) -> bytes:
         """Return a native notice to the client, empty where the protocol has none (or cannot now)."""
+
+    def cancel_key(self) -> bytes:
+        """Return what a cancel must show that means this session; empty: none does."""
+
+    def stuffed(self) -> bool:
+        """Whether so much of the client's bytes waits for the target that no more of them should be read now."""
 
     def facts_state(self) -> str:
         """Return the session-state version: changes whenever what names resolve by changes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import secrets
 from collections.abc import Callable
 from typing import Any, cast
@@ -23,33 +24,30 @@ CANCEL_KEY_BYTES = 8
 
 
 class Sessions:
-    """The sessions that are open in this process, by id and by cancel key."""
+    """The sessions that are open in this process, by id."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Relay] = {}
-        self._by_key: dict[bytes, Relay] = {}
         self._none = asyncio.Event()
         self.opened = 0
         self.generators = Generators()
 
-    def add(self, key: bytes, relay: Relay) -> None:
+    def add(self, relay: Relay) -> None:
         """Keep a session until it closes."""
         self._none.clear()
         self.by_id[relay.id] = relay
-        self._by_key[key] = relay
         self.opened += 1
 
-    def remove(self, key: bytes, relay: Relay) -> None:
+    def remove(self, relay: Relay) -> None:
         """Forget a closed session."""
         self.by_id.pop(relay.id, None)
-        self._by_key.pop(key, None)
         if not self.by_id:
             self._none.set()
 
     def cancel(self, key: bytes) -> None:
         """Hand a cancel to the session that owns the key; an unknown key is ignored, as the field does."""
-        relay = self._by_key.get(key)
-        if relay is not None:
+        owners = [relay for relay in self.by_id.values() if hmac.compare_digest(relay.gate.cancel_key(), key)]
+        for relay in owners if key else ():
             relay.tell(Cancelled())
 
     def kill(self, id: str, reason: str, code: str = "killed") -> bool:
@@ -115,12 +113,11 @@ class Listener:
         peer: Any = transport.get_extra_info("peername") or ("", 0)
         host = str(peer[0])
         client = f"{host}:{peer[1]}"
-        key = secrets.token_bytes(CANCEL_KEY_BYTES)
         context = SessionContext(
             id=self._new_id(),
             client=client,
             random=secrets.token_bytes,
-            cancel_key=key,
+            cancel_key=secrets.token_bytes(CANCEL_KEY_BYTES),
             tls_offered=self._services.client_tls() is not None,
             plaintext_allowed=self._loopback_plaintext and host.startswith(LOOPBACK),
             version=self._version,
@@ -133,10 +130,10 @@ class Listener:
             context.id,
             client,
             self._tasks.spawn,
-            lambda closed: sessions.remove(key, closed),
+            sessions.remove,
             sessions.generators,
         )
-        sessions.add(key, relay)
+        sessions.add(relay)
         relay.client.connection_made(transport)
         transport.set_protocol(relay.client)
         relay.start()

@@ -87,6 +87,7 @@ class Relay:
         self._lanes = (self._from_client, self._from_target, self._events)
         self._event_queue: collections.deque[SessionEvent] = collections.deque()
         self._full: set[Side] = set()
+        self._stuffed = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._reason = ""
@@ -189,10 +190,19 @@ class Relay:
             return
         other = TARGET if side is CLIENT else CLIENT
         limit = PARKED_INPUT if side is CLIENT else READ_CHUNK
-        if other in self._full or self._lane(side).held >= limit:
+        if other in self._full or self._lane(side).held >= limit or (side is CLIENT and self._stuffed):
             transport.pause_reading()
         else:
             transport.resume_reading()
+
+    def _weigh(self) -> None:
+        """Back-pressure: a client whose messages wait inside the session is not read until they wait no more."""
+        stuffed = not self._finished and self.gate.stuffed()
+        if stuffed is not self._stuffed:
+            self._stuffed = stuffed
+            self._reading(CLIENT)
+            if stuffed:
+                self._poll_later()
 
     def _poll_later(self) -> None:
         if not self._polling:
@@ -204,7 +214,7 @@ class Relay:
         target; behind a question that waits for a person it does not."""
         self._polling = False
         parked = self._from_client.held >= PARKED_INPUT
-        if self._finished or not (parked or TARGET in self._full):
+        if self._finished or not (parked or self._stuffed or TARGET in self._full):
             return
         if self.client.hung_up(reset_only=not parked):
             self._from_client.queue.clear()
@@ -234,6 +244,7 @@ class Relay:
         for step in verb:
             if type(step) is Send:
                 self._write(step)
+        self._weigh()
         if lane.queue or lane.end:
             self._next(lane)
 
@@ -266,6 +277,7 @@ class Relay:
             self._broke(error)
             return
         self._ended(lane, steps)
+        self._weigh()
         self._next(lane)
 
     async def _perform(self, lane: Lane, steps: Steps[None], step: Any) -> None:

@@ -87,6 +87,14 @@ class Gate(Asking):
         verb = self._session.receive(side, data, now)
         return self._listed(verb, now) if isinstance(verb, list) else self._prompt(verb, now)
 
+    def cancel_key(self) -> bytes:
+        """Return what a cancel must show that means this session; empty: none does."""
+        return self._session.cancel_key()
+
+    def stuffed(self) -> bool:
+        """Whether the client should not be read on until the target has answered."""
+        return self._session.stuffed()
+
     def end(self, side: Side, now: float) -> Steps[None]:
         """A side reached end of stream."""
         return self._drive(self._session.end(side, now), now)

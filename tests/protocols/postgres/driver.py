@@ -75,7 +75,7 @@ class Gateway:
         self.sent: list[bytes] = []
         self.questions: list[object] = []
         self.failures: list[BaseException] = []
-        self.conversations: dict[bytes, Conversation] = {}
+        self.conversations: list[Conversation] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._catalog: Any = None
@@ -151,15 +151,19 @@ class Conversation:
         self.gateway = gateway
         self.client = client
         self.server: socket.socket | None = None
-        self.key = b"\0\0\0\1" + os.urandom(4)
         self.events: list[Any] = []
         self._wake, self._woken = socket.socketpair()
         context = SessionContext(
-            id="s", client="test", random=os.urandom, cancel_key=self.key, tls_offered=False, plaintext_allowed=True
+            id="s",
+            client="test",
+            random=os.urandom,
+            cancel_key=os.urandom(8),
+            tls_offered=False,
+            plaintext_allowed=True,
         )
         self.session = SPEC.session(context)
         self.over = False
-        gateway.conversations[self.key] = self
+        gateway.conversations.append(self)
 
     def tell(self, what: Any) -> None:
         """Hand an event to the session, from any thread."""
@@ -251,8 +255,9 @@ class Conversation:
         elif isinstance(step, Answered):
             gateway.answered.append(step)
         elif isinstance(step, CancelSession):
-            if step.key in gateway.conversations:
-                gateway.conversations[step.key].tell(Cancelled())
+            for conversation in gateway.conversations:
+                if conversation.session.cancel_key() == step.key:
+                    conversation.tell(Cancelled())
         elif isinstance(step, Interrupt):
             server = gateway.database.server
             with socket.create_connection((server.host, server.port)) as wire:
@@ -307,5 +312,5 @@ class Conversation:
 
 def kill(gateway: Gateway) -> None:
     """Kill every session of a gateway."""
-    for conversation in gateway.conversations.values():
+    for conversation in gateway.conversations:
         conversation.tell(Killed("ended by an operator"))

@@ -336,7 +336,7 @@ def test_cancel_and_kill(gateways: Open, database: Database) -> None:
     """PG-A23: a cancel by the gateway's own key stops what runs, another key nothing; a kill ends it natively."""
     gateway = gateways()
     client = Raw(gateway.port)
-    conversation = next(iter(gateway.conversations.values()))
+    conversation = gateway.conversations[0]
     client.send(query(b"SELECT count(*) FROM generate_series(1, 1000000000)"))
     assert gateway.reached(b"generate_series")
     running = """SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND datname = current_database()
@@ -344,7 +344,8 @@ def test_cancel_and_kill(gateways: Open, database: Database) -> None:
     with database.connect() as watch:  # a cancel before the server begins is lost, as it is without a gateway
         while not watch.execute(running).fetchall():
             assert gateway.reached(b"generate_series")
-    for key in (b"\0\0\0\1none", conversation.key):
+    own = conversation.session.cancel_key()
+    for key in (own[:4] + b"none", own):
         with socket.create_connection(("127.0.0.1", gateway.port)) as wire:
             wire.sendall((16).to_bytes(4, "big") + (80877102).to_bytes(4, "big") + key)
             assert wire.recv(1) == b""

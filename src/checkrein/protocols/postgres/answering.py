@@ -271,8 +271,8 @@ class Answers(Planning):
             state.answer(data)
 
     def _parameters(self, head: Entry, data: bytes) -> None:
-        count = int.from_bytes(data[5:7], "big")
-        if len(data) != 7 + 4 * count:
+        count = (len(data) - 7) // 4  # a server prepares what has more than its 16-bit count can say, and never runs it
+        if len(data) < 7 or len(data) != 7 + 4 * count or count & 0xFFFF != int.from_bytes(data[5:7], "big"):
             raise ProtocolError("a malformed ParameterDescription", TARGET)
         if head.collect is not None:
             head.collect.parameters = count

@@ -27,6 +27,9 @@ from checkrein.protocols.postgres.startup import (
 from checkrein.protocols.postgres.state import State
 from checkrein.protocols.postgres.telling import ENCODINGS
 
+SECRET_BYTES: Final = 4
+"""Protocol 3.0 has this much room beside the process id in BackendKeyData, for the gateway as for a server."""
+
 LOGIN_CODES: Final = {"token": "28P01", "expired": "28P01", "unavailable": "57P03", "target": "3D000"}
 
 
@@ -175,7 +178,10 @@ class Entering:
         parameters = dict(login.parameters)
         parameters["application_name"] = self._settings.application
         self.state.phase = "ready"
-        self.state.answer(welcome(parameters, self.state.context.cancel_key))
+        state = self.state
+        # the server's own process id, so that notifications, pg_stat_activity and pg_backend_pid() say the same
+        state.own_key = state.target_key[:4] + state.context.cancel_key[-SECRET_BYTES:]
+        state.answer(welcome(parameters, state.own_key))
         early, self._early = self._early, b""
         return early
 

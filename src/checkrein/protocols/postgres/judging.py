@@ -239,7 +239,8 @@ def shown(decision: Decision) -> tuple[Refusal, str]:
         reason, position = str(facts["syntax_error"]), int(facts.get("position", 0))
         return msgspec.structs.replace(refusal, reason=reason, position=position), "42601"
     if refusal.code == "conceded" and "sqlstate" in facts:
-        return msgspec.structs.replace(refusal, reason=decision.statement.conceded), str(facts["sqlstate"])
+        reason, position = decision.statement.conceded, int(facts.get("position", 0))
+        return msgspec.structs.replace(refusal, reason=reason, position=position), str(facts["sqlstate"])
     if refusal.code == "approval_withdrawn" and "cancel" in refusal.reason:
         return refusal, "57014"
     return refusal, ""

@@ -11,7 +11,7 @@ from typing import Final
 
 from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame_size, run_of
-from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES
+from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES, PARKED_INPUT
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Query, Send, Steps, Verb
@@ -186,7 +186,8 @@ class PostgresSession:
             return
         if before != "over":
             state.drop_output()
-            yield Send(Side.CLIENT, plain_error("08006", "the target closed the connection", "FATAL"))
+            if not state.doomed:  # else it has said itself why it ends
+                yield Send(Side.CLIENT, plain_error("08006", "the target closed the connection", "FATAL"))
         yield Close(Side.CLIENT, "the target closed the connection")
 
     def notice(self, text: str) -> bytes:
@@ -195,6 +196,17 @@ class PostgresSession:
             return b""
         held = self.state.status == 84 or self.state.dirty
         return notice_response(text, "The open transaction keeps its locks while it waits." if held else "")
+
+    def cancel_key(self) -> bytes:
+        """Return what BackendKeyData told the client."""
+        return self.state.own_key
+
+    def stuffed(self) -> bool:
+        """Whether PARKED_INPUT bytes wait behind a message that waits for the target, and not for more of itself."""
+        state = self.state
+        if len(state.inbox) - state.at + state.later_bytes < PARKED_INPUT:
+            return False
+        return state.working or state.paused is not None or state.copy_wait is not None
 
     def facts_state(self) -> str:
         """Return the version of what names resolve by."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.limits import BREATHE_MESSAGES, PIPELINE_STATEMENTS
@@ -28,6 +30,7 @@ from checkrein.protocols.postgres.judging import USES_EARLIER, abandoned, shown
 from checkrein.protocols.postgres.preparing import Handled
 from checkrein.protocols.postgres.refusing import answers_rows, local_setting, must_hold
 from checkrein.protocols.postgres.requests import Requests
+from checkrein.protocols.postgres.statements import TOO_MANY
 
 
 class Queries:
@@ -50,7 +53,14 @@ class Queries:
         text = self.requests.text_of(raw)
         readings = self.judging.kept(text, settled == 2, True)
         state = self.state
-        if readings is None or len(readings) > 1 or state.queue or state.dirty or state.output:
+        if (
+            readings is None
+            or len(readings) > 1
+            or TOO_MANY in readings[0].statement.facts
+            or state.queue
+            or state.dirty
+            or state.output
+        ):
             return self._query(data, raw, text, settled == 2)
         step = self.judging.step(readings[0].statement, True, None, readings[0].act)
         decision: Decision | None = self.judging.prompt(step)
@@ -65,13 +75,16 @@ class Queries:
     def _query(self, data: bytes, raw: bytes, text: str, unsettled: bool) -> Steps[bool]:
         state = self.state
         readings = yield from self.judging.read(text, unsettled, True)
+        if TOO_MANY in readings[0].statement.facts:
+            self._too_many()
+            return True
         if state.queue and any(reading.act.kind in USES_EARLIER for reading in readings):
             if not state.dirty:
                 return False
             why = "what it runs may be changed by what was sent before; send Sync first"
             self.requests.refuse_query(Refusal(code="conceded", reason=why), None)
             return True
-        if len(readings) > 1 and not (yield from self._look(readings)):
+        if len(readings) > 1 and not (yield from self._look(text, readings)):
             return True
         if state.dirty and state.status != 69:
             state.forward(codec.FLUSH, own.OWN_FLUSH)
@@ -86,10 +99,10 @@ class Queries:
                 waited = True
                 decision = yield from self._again(text, readings, index, decision)
             if decision.refusal is not None:
-                yield from self._refused(decision, decisions)
+                yield from self._refused(decision, decisions, ahead_of(text, readings, index))
                 return True
             decisions.append(decision)
-        if waited and len(decisions) > 1 and not (yield from self._look(readings)):
+        if waited and len(decisions) > 1 and not (yield from self._look(text, readings)):
             for one in decisions:
                 yield abandoned(one)
             return True
@@ -98,20 +111,20 @@ class Queries:
             yield from rest
         return True
 
-    def _look(self, readings: tuple[Reading, ...]) -> Steps[bool]:
+    def _too_many(self) -> None:
+        refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
+        self.requests.refuse_query(refusal, None, "54000")
+
+    def _look(self, text: str, readings: tuple[Reading, ...]) -> Steps[bool]:
         """Look at all statements of a request before anyone is asked about one, and again when people were waited for,
         as a rule may have come meanwhile; False when one is refused."""
-        if len(readings) > PIPELINE_STATEMENTS:
-            refusal = Refusal(code="limit", reason=f"more than {PIPELINE_STATEMENTS} statements in one request")
-            self.requests.refuse_query(refusal, None, "54000")
-            return False
         looked: list[Decision] = []
         for index, reading in enumerate(readings):
             if index % BREATHE_MESSAGES == BREATHE_MESSAGES - 1:
                 yield Breathe()
             decision = yield from self.judging.decide(reading.statement, False)
             if decision.refusal is not None:
-                yield from self._refused(decision, looked)
+                yield from self._refused(decision, looked, ahead_of(text, readings, index))
                 return False
             looked.append(decision)
         return True
@@ -124,14 +137,16 @@ class Queries:
         decision = yield from self.judging.decide(same.statement, True, approved)
         return decision
 
-    def _refused(self, decision: Decision, earlier: list[Decision]) -> Steps[None]:
+    def _refused(self, decision: Decision, earlier: list[Decision], ahead: int) -> Steps[None]:
         """Refuse the whole request: what was decided before runs no more."""
         for one in earlier:
             yield abandoned(one)
-        self._refuse(decision)
+        self._refuse(decision, ahead)
 
-    def _refuse(self, decision: Decision) -> None:
+    def _refuse(self, decision: Decision, ahead: int = 0) -> None:
         refusal, code = shown(decision)
+        if ahead and refusal.position:
+            refusal = msgspec.structs.replace(refusal, position=refusal.position + ahead)
         self.requests.refuse_query(refusal, decision, code)
 
     def _go(
@@ -283,3 +298,8 @@ def _done_after(rest: Steps[None]) -> Steps[bool]:
     """Run what is left; then the message is dealt with."""
     yield from rest
     return True
+
+
+def ahead_of(text: str, readings: tuple[Reading, ...], index: int) -> int:
+    """Return how many characters of a request come before one of its statements, from where its positions count."""
+    return len(text.encode()[: readings[index].act.start].decode()) if len(readings) > 1 else 0

@@ -80,6 +80,7 @@ class State:
         self.held_rows = -1
         self.held_bytes = 0
         self.target_key = b""
+        self.own_key = b""
         self.doomed = False
         self.at = 0
         self.notes: list[Answered] = []

@@ -56,6 +56,10 @@ def kept(text: str, catalog: CatalogSnapshot | None, names: Names, simple: bool 
     return _KEPT.find(text, catalog, names, simple)
 
 
+TOO_MANY: Final = "too_many_statements"
+"""Fact of a request that is refused whatever rules say: what it answers could not be told apart."""
+
+
 def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None = None) -> tuple[Reading, ...]:
     """Read every statement of a request. `parsed` is what the worker gave for the same text.
 
@@ -101,7 +105,8 @@ def _read_all(text: str, around: Surroundings, nodes: list[Node]) -> tuple[Readi
         empty = Statement(protocol=PROTOCOL, text=text, parameters=None)
         return (Reading(empty, Act(kind="empty", end=len(data))),)
     if len(nodes) > limits.PIPELINE_STATEMENTS:
-        return (conceded(text, f"a request holds at most {limits.PIPELINE_STATEMENTS} statements"),)
+        why = f"a request holds at most {limits.PIPELINE_STATEMENTS} statements"
+        return (conceded(text, why, {TOO_MANY: len(nodes)}),)
     found: list[Reading] = []
     for node in nodes:
         start, end = _extent(data, node)
@@ -155,6 +160,7 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
     reader.start, reader.end = start, end
     part = reader.part = Part(_KINDS.get(only_node(node)[0], "utility"))
     why = code = ""
+    position = 0
     try:
         word = changed_word(reader.data, catalog.server_version) if catalog.server_version else ""
         if word:
@@ -163,13 +169,13 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
         part = dispatch.read_statement(reader, kind, fields)
         finish.read_effects(reader, reader.log.reads)
     except Conceded as problem:
-        why, code = str(problem), problem.code
+        why, code, position = str(problem), problem.code, problem.position
     except RecursionError:
         why = "it is nested too deeply"
     if why and reader.part is not None:
         part = reader.part
     if code:
-        part.facts["sqlstate"] = code
+        part.facts["sqlstate"], part.facts["position"] = code, position
     relations: tuple[Relation, ...] = ()
     try:
         if why:

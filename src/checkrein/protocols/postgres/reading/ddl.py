@@ -152,7 +152,7 @@ def named_objects(reader: Reader, node: Node, makes: bool = False) -> list[str]:
 
     What it `makes` is in its schema or in the first of the path, whatever of that name comes before it in another.
     """
-    for field in ("relation", "view", "sequence", "table"):
+    for field in ("relation", "view", "sequence", "table", "typevar"):
         if isinstance(node.get(field), dict) and "relname" in node[field]:
             made = makes and not any(key in node for key in _MADE_ON)
             return [_made(reader, node[field]) if made else _object_of(reader, node[field])]

@@ -48,7 +48,8 @@ def relation_of(reader: Reader, node: Node) -> CatalogRelation:
         reader.concede("it names another database")
     found = find_relation(reader, schema, name)
     if found is None:
-        reader.concede(f'relation "{schema + "." if schema else ""}{name}" is not in the catalog', "42P01")
+        full = f"{schema}.{name}" if schema else name
+        reader.concede(f'relation "{full}" does not exist', "42P01", int(node.get("location", -1)))
     if found.schema == "pg_toast":
         reader.concede("it names a TOAST table")
     return found

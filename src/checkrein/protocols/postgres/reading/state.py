@@ -82,9 +82,10 @@ class Reader:
         self.merge: Callable[[Reader, Node, Scope], list[Column]] = _missing
         self.write_statement: Callable[[Reader, str, Node, Scope], list[Column]] = _missing_write
 
-    def concede(self, why: str, code: str = "") -> NoReturn:
-        """Give up: what was found so far is a lower bound. `code` is the SQLSTATE that the server would answer."""
-        raise Conceded(why, code)
+    def concede(self, why: str, code: str = "", location: int = -1) -> NoReturn:
+        """Give up: what was found so far is a lower bound. `code` is the SQLSTATE that the server would answer,
+        `location` the byte offset that it would point at."""
+        raise Conceded(why, code, self.at(location))
 
     def at(self, location: int) -> int:
         """Return the 1-based character of a byte offset of the tree; 0 when unknown or not in this text."""
