@@ -7,10 +7,10 @@ from typing import Final
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known, settings
 from checkrein.protocols.postgres.catalog import CatalogFunction
-from checkrein.protocols.postgres.doors import ROLE_SWITCH, SETTING
+from checkrein.protocols.postgres.doors import ROLE_SWITCH, RUNS_TEXT, SETTING
 from checkrein.protocols.postgres.known import KnownFunction
 from checkrein.protocols.postgres.reading.names import find_relation, relation_name
-from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.postgres.reading.state import NAMING_SETTINGS, Node, Reader, strings_of
 from checkrein.protocols.sql.lineage import Value
 
 TEXTS: Final = frozenset({25, 1043, 1042, 19})
@@ -77,6 +77,8 @@ def apply(reader: Reader, group: KnownFunction, function: CatalogFunction, nodes
     )  # fmt: skip
     if group.verb == "update":
         reader.writes = True
+    if group.door == RUNS_TEXT:
+        reader.writes = reader.changes_names = True
 
 
 def _named(reader: Reader, group: KnownFunction, nodes: list[Node]) -> str:
@@ -104,7 +106,7 @@ def set_setting(reader: Reader, name: str, value: str | None, location: int) -> 
             verb="set", object=key, kind="setting", housekeeping=not guard, guard=guard, position=reader.at(location)
         )
     )
-    if key in ("search_path", "role", "session_authorization"):
+    if key in NAMING_SETTINGS:
         reader.changes_names = True
     return found
 

@@ -96,6 +96,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
     definitions.owning(reader, node)
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
+    if kind != "ViewStmt":
+        definitions.lasting(reader)
     if any(
         command.get("behavior") == "DROP_CASCADE" for command in definitions.nodes(node.get("cmds"), "AlterTableCmd")
     ):

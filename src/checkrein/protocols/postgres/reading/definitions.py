@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from checkrein.core.statement import Effect
+from checkrein.protocols.postgres.doors import SETTING
 from checkrein.protocols.postgres.reading import writes
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.scope import Scope
-from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.postgres.reading.state import Node, Reader, moves_names, strings_of
 
 
 def nodes(node: Any, kind: str) -> Iterator[Node]:
@@ -49,6 +52,14 @@ def owning(reader: Reader, node: Node) -> None:
         reader.relations[found.oid] = found
         name, kind = relation_name(found), relation_kind(found)
         reader.effect(Effect(verb="alter", object=name, kind=kind, columns=(names[-1],), oid=found.oid))
+
+
+def lasting(reader: Reader) -> None:
+    """A setting that names resolve by, set in what a table keeps (a default, a check, a policy), would be set again by
+    writes that do not say so: the names of what follows would be read otherwise than the server does."""
+    for number, effect in enumerate(reader.log.effects):
+        if effect.verb == "set" and moves_names(effect):
+            reader.log.effects[number] = msgspec.structs.replace(effect, guard=SETTING, housekeeping=False)
 
 
 def redefined(reader: Reader, node: Node) -> None:
