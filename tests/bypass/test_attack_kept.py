@@ -82,3 +82,25 @@ def test_keys_of_others_do_not_tell(leaks: Leaks) -> None:
         "INSERT INTO pointing VALUES (1, '123-45-0003')", "UPDATE pointing SET at = '123-45-0003' WHERE id = 1"
     )
     leaks.must_answer("INSERT INTO pointing (id) VALUES (1) RETURNING id", pieces=False)
+
+
+def test_pg_b40_what_is_reached_only_where_a_value_is_null(leaks: Leaks) -> None:
+    """COALESCE goes on where what stood before was NULL: what may fail, count or speak there tells of it."""
+    leaks.must_refuse(
+        "SELECT coalesce(gone, nextval('scratch_id_seq')::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, 'x', nextval('scratch_id_seq')::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, fails('x')) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, shouts('x')) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, (SELECT 'x' FROM numbers)) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, (SELECT name FROM people)) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, upper((SELECT name FROM people))) FROM people WHERE id = 2",
+        "SELECT coalesce(upper(gone), pg_sleep(0)::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, 'soon'::text::timestamptz::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, current_setting('a.b')) FROM people WHERE id = 2",
+        "SELECT s FROM (SELECT coalesce(gone, (1 / length(left(current_user, 0)))::text) AS s FROM people) x",
+    )
+    leaks.must_answer(
+        "SELECT coalesce(gone, 'x'), coalesce(ssn, name, 'none'), coalesce(num, 0) FROM people ORDER BY id",
+        "SELECT coalesce(gone, 'x'::text), coalesce(ssn, current_user), coalesce(upper(ssn), hashed) FROM people",
+        "SELECT coalesce((SELECT ssn FROM people WHERE id = 1), 'none')",
+    )

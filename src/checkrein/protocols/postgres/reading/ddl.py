@@ -85,10 +85,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         )
     if what == "comment":
         what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
-    if kind == "ViewStmt" and node.get("replace"):
+    if kind == "ViewStmt" and definitions.redefined(reader, node):
         guard = doors.MASKED_DDL
-    if kind == "ViewStmt":
-        definitions.redefined(reader, node)
     if "schemaElts" in node:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:

@@ -62,13 +62,16 @@ def lasting(reader: Reader) -> None:
             reader.log.effects[number] = msgspec.structs.replace(effect, guard=SETTING, housekeeping=False)
 
 
-def redefined(reader: Reader, node: Node) -> None:
+def redefined(reader: Reader, node: Node) -> bool:
     """A view that takes the place of another gives its columns a name under which they may be read already.
 
     Whoever was judged by the old definition and waits for a lock is answered by the new one, under the same object id.
+    Returns whether there is one to replace.
     """
     view = node.get("view", {})
-    if not node.get("replace") and find_relation(reader, str(view.get("schemaname", "")), view["relname"]) is None:
-        return
+    there = find_relation(reader, str(view.get("schemaname", "")), view["relname"]) is not None
+    if not there and not node.get("replace"):
+        return False
     for column in reader.select(reader, node.get("query", {}).get("SelectStmt", {}), Scope()):
         reader.log.store(column.value, "definition")
+    return there and bool(node.get("replace"))

@@ -49,6 +49,7 @@ class Reader:
         "select",
         "start",
         "statement",
+        "subselects",
         "text",
         "via",
         "views",
@@ -75,6 +76,7 @@ class Reader:
         self.changes_names = False
         self.data_modifying = False
         self.writes = False
+        self.subselects = 0
         self.relations: dict[int, CatalogRelation] = {}
         self.expressions: dict[str, Handler] = {}
         self.select: Callable[[Reader, Node, Scope], list[Column]] = _missing
