@@ -1,4 +1,4 @@
-"""PG-A48: the search path moves where the statement that moves it does not say so, and a later write goes elsewhere."""
+"""PG-A48 to PG-A50: the search path moves, or a write becomes another, where the statement does not say so."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ WAYS: dict[str, list[bytes]] = {
 MOVERS = """
 CREATE VIEW open_mover AS SELECT set_config('search_path', 'vault', false) AS x;
 CREATE VIEW open_mover_twice AS SELECT x FROM open_mover;
+CREATE VIEW open_ruled AS SELECT id, what FROM open_other;
+CREATE RULE turned AS ON INSERT TO open_ruled DO INSTEAD DELETE FROM secret_keys WHERE id = NEW.id RETURNING id, key;
+CREATE VIEW open_also AS SELECT id, what FROM open_other;
+CREATE RULE also AS ON INSERT TO open_also DO ALSO DELETE FROM secret_keys WHERE id = NEW.id;
+CREATE VIEW open_over AS SELECT id, what FROM open_ruled;
+CREATE TABLE open_kept (id int PRIMARY KEY);
+CREATE RULE kept AS ON DELETE TO open_kept DO INSTEAD DELETE FROM secret_keys WHERE id = OLD.id;
 """
 
 
@@ -89,6 +96,23 @@ def test_pg_a48_definitions_that_move_the_path(moving: World, text: str) -> None
             raw.ask(query(b"BEGIN; ALTER TABLE open_other ADD x text DEFAULT current_setting('search_path')"))
             == "C C ZT"
         )
+
+
+def test_pg_a50_rules_turn_a_write_into_another(moving: World) -> None:
+    """A write on what has rewrite rules, or on a view over it, may be any other; reading it runs none."""
+    moving.must_refuse(
+        "INSERT INTO open_ruled VALUES (3, 'x')",
+        "INSERT INTO open_ruled VALUES (3, 'x') RETURNING what",
+        "INSERT INTO open_also VALUES (3, 'x')",
+        "INSERT INTO open_over VALUES (3, 'x')",
+        "WITH w AS (INSERT INTO open_ruled VALUES (3, 'x') RETURNING what) SELECT what FROM w",
+        "DELETE FROM open_kept WHERE id = 3",
+        "EXPLAIN ANALYZE INSERT INTO open_also VALUES (3, 'x')",
+        "PREPARE p AS INSERT INTO open_over VALUES (3, 'x')",
+        who=("bot",),
+        code="42501",
+    )
+    moving.must_allow("SELECT * FROM open_ruled", "SELECT * FROM open_over", "SELECT id FROM open_kept")
 
 
 VIEWS = """

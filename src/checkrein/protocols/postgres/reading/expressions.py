@@ -98,12 +98,14 @@ def coalesce(reader: Reader, node: Node, scope: Scope) -> Value:
     """COALESCE: one of its arguments, cannot fail."""
     reader.only("CoalesceExpr", node, frozenset({"args", "location"}))
     values: list[Value] = []
+    told = 0
     for item in node.get("args", []):
         before = reader.subselects
         value = reader.expr(item, scope)
         # a sub-select fails where it gives several rows, and that it is reached tells that those before were NULL
         if values and (reader.subselects > before or not _always_gives(item, value)):
-            used_up(reader, values, "COALESCE", int(node.get("location", -1)))
+            used_up(reader, values[told:], "COALESCE", int(node.get("location", -1)))
+            told = len(values)
         values.append(value)
     typed = {value.type for value in values if value.type or not value.constant}
     return safely(values, typed.pop() if len(typed) == 1 else 0)

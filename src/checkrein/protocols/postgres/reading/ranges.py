@@ -106,8 +106,6 @@ def _table(reader: Reader, node: Node, scope: Scope) -> Source:
 
 def table_source(reader: Reader, relation: CatalogRelation, location: int = -1, needed: bool = True) -> Source:
     """Return a relation as a FROM item, its read noted."""
-    if relation.rules and relation.kind not in "vm":
-        reader.concede(f'"{relation.name}" has rewrite rules')
     read = Read(relation.oid, reader.at(location), needed)
     reader.log.reads.append(read)
     reader.relations[relation.oid] = relation

@@ -33,6 +33,7 @@ class Target:
 
     def __init__(self, reader: Reader, node: Node) -> None:
         self.relation = relation_of(reader, node)
+        _rewritten(reader, self.relation)
         location = int(node.get("location", -1))
         self.source = ranges.aliased(
             reader, node.get("alias"), ranges.table_source(reader, self.relation, location, needed=False)
@@ -311,8 +312,7 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
     relation = target.relation
     if not views.looked_through(relation):
         return
-    if relation.triggers or (relation.rules and relation.kind == "v" and verb == ""):
-        reader.concede(f'view "{relation.name}" has triggers')
+    _rewritten(reader, relation)
     if target.source.read is not None:
         target.source.read.needed = True
     via: tuple[str, ...] = (relation_name(relation),)
@@ -320,10 +320,19 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         base = reader.catalog.relations_by_oid.get(oid)
         if base is None:
             reader.concede("a relation of a view is not in the catalog")
+        _rewritten(reader, base)
         renamed = sorted(
             {origin.column for name in names for origin in base_origins(reader, target, name) if origin.oid == base.oid}
         )
         _write(reader, verb, base, renamed, via, conditions.Bounds(bounds.filtered), 0)
+
+
+def _rewritten(reader: Reader, relation: CatalogRelation) -> None:
+    """Concede where a write is turned into another: by rewrite rules, or by a view's INSTEAD OF triggers."""
+    if relation.rules:
+        reader.concede(f'"{relation.name}" has rewrite rules')
+    if relation.triggers and relation.kind == "v":
+        reader.concede(f'view "{relation.name}" has triggers')
 
 
 def _origin(relation: CatalogRelation, name: str) -> Origin | None:
