@@ -104,3 +104,40 @@ def test_pg_b40_what_is_reached_only_where_a_value_is_null(leaks: Leaks) -> None
         "SELECT coalesce(gone, 'x'::text), coalesce(ssn, current_user), coalesce(upper(ssn), hashed) FROM people",
         "SELECT coalesce((SELECT ssn FROM people WHERE id = 1), 'none')",
     )
+
+
+def test_pg_b41_what_is_checked_against_the_rows(leaks: Leaks) -> None:
+    """A key, a foreign key or NOT NULL that is made over a masked column succeeds or fails by what stands there."""
+    leaks.must_refuse(
+        "ALTER TABLE people ADD UNIQUE (hashed)",
+        "ALTER TABLE people ADD CONSTRAINT x UNIQUE (name, hashed) DEFERRABLE",
+        "ALTER TABLE people ADD CONSTRAINT x EXCLUDE USING btree (hashed WITH =)",
+        "CREATE UNIQUE INDEX ON people (hashed)",
+        "CREATE UNIQUE INDEX ON people (id, hashed)",
+        "CREATE UNIQUE INDEX ON people_copy (ssn)",
+        "CREATE UNIQUE INDEX ON parts (id, day, ssn)",
+        "CREATE UNIQUE INDEX ON family_child (ssn)",
+        "ALTER TABLE people ALTER COLUMN gone SET NOT NULL",
+        "ALTER TABLE people ALTER gone SET NOT NULL, ADD COLUMN more int",
+        "ALTER TABLE people ADD FOREIGN KEY (num) REFERENCES notes (id)",
+        "ALTER TABLE people ADD CONSTRAINT x FOREIGN KEY (num) REFERENCES notes",
+        "CLUSTER people USING people_ssn_key",
+        "CLUSTER people",
+        "CLUSTER VERBOSE people USING people_pkey",
+        "CLUSTER",
+        "UPDATE people SET doc['ssn']['x'] = '1' WHERE id = 1",
+        "UPDATE people SET arr[1][1] = 'y' WHERE id = 1",
+        "INSERT INTO people (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET arr[1][1] = 'y'",
+    )
+    for text in (
+        "ALTER TABLE people ADD CONSTRAINT x UNIQUE (name)",
+        "ALTER TABLE people ALTER COLUMN name SET NOT NULL",
+        "ALTER TABLE people ADD FOREIGN KEY (age) REFERENCES people (id) NOT VALID",
+        "CREATE UNIQUE INDEX ON people (name) INCLUDE (hashed)",
+        "CREATE INDEX ON people (hashed)",
+        "CLUSTER scratch USING scratch_pkey",
+        "UPDATE people SET arr = ARRAY['x'], comp.holder = 'y' WHERE id = 40",
+        "UPDATE scratch SET whats[1] = 'x'",
+    ):
+        for words, _ in leaks.answers(text):
+            assert "E" not in words, (text, words)

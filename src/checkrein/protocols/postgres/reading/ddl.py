@@ -92,6 +92,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
     definitions.owning(reader, node)
+    if kind in ("AlterTableStmt", "IndexStmt"):
+        definitions.checked(reader, node)
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
     if kind != "ViewStmt":

@@ -10,9 +10,16 @@ import msgspec
 from checkrein.core.statement import Effect
 from checkrein.protocols.postgres.doors import SETTING
 from checkrein.protocols.postgres.reading import writes
-from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading.names import (
+    find_relation,
+    origin_of,
+    relation_kind,
+    relation_name,
+    relation_of,
+)
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, moves_names, strings_of
+from checkrein.protocols.sql.lineage import Value
 
 
 def nodes(node: Any, kind: str) -> Iterator[Node]:
@@ -35,6 +42,28 @@ def referring(reader: Reader, constraint: Node) -> None:
         return
     unique = {name for key in found.unique_keys for name in key}
     writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
+
+
+def checked(reader: Reader, node: Node) -> None:
+    """What is checked against the rows that are there tells of them: a key made over columns, a foreign key from them,
+    NOT NULL."""
+    table = node.get("relation", {})
+    found = find_relation(reader, str(table.get("schemaname", "")), str(table.get("relname", "")))
+    if found is None:
+        return
+    names: set[str] = set()
+    if node.get("unique"):
+        names.update(str(element.get("name", "")) for element in nodes(node.get("indexParams"), "IndexElem"))
+    for command in nodes(node.get("cmds"), "AlterTableCmd"):
+        if command.get("subtype") == "AT_SetNotNull":
+            names.add(str(command.get("name", "")))
+        for constraint in nodes(command.get("def"), "Constraint"):
+            names.update(strings_of(constraint.get("keys")), strings_of(constraint.get("fk_attrs")))
+            elements = nodes(constraint.get("exclusions"), "IndexElem")
+            names.update(str(element.get("name", "")) for element in elements)
+    reader.relations[found.oid] = found
+    told = [origin_of(found, column.name, column.number) for column in found.columns if column.name in names]
+    reader.log.use(Value(origins=tuple(told)), "checked", 0)
 
 
 def owning(reader: Reader, node: Node) -> None:

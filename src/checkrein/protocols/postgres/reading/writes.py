@@ -237,6 +237,8 @@ def assignments(reader: Reader, nodes: list[Node], scope: Scope, target: Target)
         part = item.get("ResTarget", {})
         name = str(part.get("name", ""))
         subscripts(reader, part, scope)
+        if any("A_Indices" in step for step in part.get("indirection", [])):  # it fails by what is there
+            reader.log.use(Value(origins=base_origins(reader, target, name)), "assigned in part", 0)
         value = reader.expr(part.get("val"), scope)
         names.append(name)
         written(reader, target, [name], [[value]])
