@@ -141,3 +141,19 @@ def test_pg_b41_what_is_checked_against_the_rows(leaks: Leaks) -> None:
     ):
         for words, _ in leaks.answers(text):
             assert "E" not in words, (text, words)
+
+
+def test_pg_b28_an_insert_writes_its_first_columns(leaks: Leaks) -> None:
+    """Without a list of columns an INSERT writes as many as it has values, and stars stand for several."""
+    for text in ("INSERT INTO people VALUES (99, 'x', 1)", "INSERT INTO people SELECT n + 100, 'x' FROM numbers"):
+        for words, _ in leaks.answers(text):
+            assert "E" not in words, (text, words)
+    leaks.must_refuse(
+        "INSERT INTO people VALUES (99, 'x', 1, 'y')",
+        "INSERT INTO people VALUES (99, 'x'), (100, 'x', 1, 'y')",
+        "INSERT INTO people SELECT 99, 'x', 1, 'y'",
+        "INSERT INTO people SELECT n, 'x', 1, 'y' FROM numbers UNION ALL SELECT n, 'x', 1, 'z' FROM numbers",
+        "INSERT INTO people VALUES (99, (ROW('x', 1, 'y')::people_view).*)",
+        "INSERT INTO likes TABLE likes",
+        "INSERT INTO likes SELECT v.* FROM (VALUES (1, 'x')) v",
+    )

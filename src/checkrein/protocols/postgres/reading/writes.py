@@ -66,12 +66,31 @@ def _insert(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     for item in node.get("cols", []):
         subscripts(reader, item.get("ResTarget", {}), scope)
     if not names:
-        names = [column.name for column in target.relation.columns]
+        names = _first_columns(target, node.get("selectStmt"))
     _input(reader, node.get("selectStmt"), scope, target, names)
     write_effect(reader, "insert", target, names, node["relation"])
     if "onConflictClause" in node:
         _conflict(reader, node["onConflictClause"], scope, target, node["relation"])
     return returning(reader, node, scope, target)
+
+
+def _first_columns(target: Target, query: Node | None) -> list[str]:
+    """Return the columns that an INSERT without a list of them writes: as many as it has values, from the first.
+
+    All of them where that is not plain to see: stars among the values stand for several.
+    """
+    names = [column.name for column in target.relation.columns]
+    select = {} if query is None else query.get("SelectStmt", {})
+    rows = [row.get("List", {}).get("items", []) for row in select.get("valuesLists", [])]
+    rows = rows or [[item.get("ResTarget", {}).get("val", {}) for item in select.get("targetList", [])]]
+    width = max(len(row) for row in rows)
+    return names if width == 0 or any(_star(item) for row in rows for item in row) else names[:width]
+
+
+def _star(node: Node) -> bool:
+    """Whether an expression is `*`, `t.*` or `(t).*`."""
+    steps = node.get("ColumnRef", {}).get("fields") or node.get("A_Indirection", {}).get("indirection") or [{}]
+    return "A_Star" in steps[-1]
 
 
 def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> None:
