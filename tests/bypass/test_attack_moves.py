@@ -98,6 +98,16 @@ def test_pg_a48_definitions_that_move_the_path(moving: World, text: str) -> None
         )
 
 
+def test_pg_a48_a_sequence_is_found_after_the_path_moved(moving: World) -> None:
+    """`'x'::text` becomes a sequence when it is reached, which may be after the same statement moved the path."""
+    moving.must_refuse(
+        "SELECT set_config('search_path', 'vault', false), nextval('open_numbers'::text)",
+        "SELECT nextval('open_numbers'::text::regclass) FROM (SELECT set_config('search_path', 'vault', true)) x",
+        who=("bot",),
+        code="42501",
+    )
+
+
 def test_pg_a50_rules_turn_a_write_into_another(moving: World) -> None:
     """A write on what has rewrite rules, or on a view over it, may be any other; reading it runs none."""
     moving.must_refuse(
