@@ -82,3 +82,78 @@ def test_keys_of_others_do_not_tell(leaks: Leaks) -> None:
         "INSERT INTO pointing VALUES (1, '123-45-0003')", "UPDATE pointing SET at = '123-45-0003' WHERE id = 1"
     )
     leaks.must_answer("INSERT INTO pointing (id) VALUES (1) RETURNING id", pieces=False)
+
+
+def test_pg_b40_what_is_reached_only_where_a_value_is_null(leaks: Leaks) -> None:
+    """COALESCE goes on where what stood before was NULL: what may fail, count or speak there tells of it."""
+    leaks.must_refuse(
+        "SELECT coalesce(gone, nextval('scratch_id_seq')::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, 'x', nextval('scratch_id_seq')::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, fails('x')) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, shouts('x')) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, (SELECT 'x' FROM numbers)) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, (SELECT name FROM people)) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, upper((SELECT name FROM people))) FROM people WHERE id = 2",
+        "SELECT coalesce(upper(gone), pg_sleep(0)::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, 'soon'::text::timestamptz::text) FROM people WHERE id = 2",
+        "SELECT coalesce(gone, current_setting('a.b')) FROM people WHERE id = 2",
+        "SELECT s FROM (SELECT coalesce(gone, (1 / length(left(current_user, 0)))::text) AS s FROM people) x",
+    )
+    leaks.must_answer(
+        "SELECT coalesce(gone, 'x'), coalesce(ssn, name, 'none'), coalesce(num, 0) FROM people ORDER BY id",
+        "SELECT coalesce(gone, 'x'::text), coalesce(ssn, current_user), coalesce(upper(ssn), hashed) FROM people",
+        "SELECT coalesce((SELECT ssn FROM people WHERE id = 1), 'none')",
+    )
+
+
+def test_pg_b41_what_is_checked_against_the_rows(leaks: Leaks) -> None:
+    """A key, a foreign key or NOT NULL that is made over a masked column succeeds or fails by what stands there."""
+    leaks.must_refuse(
+        "ALTER TABLE people ADD UNIQUE (hashed)",
+        "ALTER TABLE people ADD CONSTRAINT x UNIQUE (name, hashed) DEFERRABLE",
+        "ALTER TABLE people ADD CONSTRAINT x EXCLUDE USING btree (hashed WITH =)",
+        "CREATE UNIQUE INDEX ON people (hashed)",
+        "CREATE UNIQUE INDEX ON people (id, hashed)",
+        "CREATE UNIQUE INDEX ON people_copy (ssn)",
+        "CREATE UNIQUE INDEX ON parts (id, day, ssn)",
+        "CREATE UNIQUE INDEX ON family_child (ssn)",
+        "ALTER TABLE people ALTER COLUMN gone SET NOT NULL",
+        "ALTER TABLE people ALTER gone SET NOT NULL, ADD COLUMN more int",
+        "ALTER TABLE people ADD FOREIGN KEY (num) REFERENCES notes (id)",
+        "ALTER TABLE people ADD CONSTRAINT x FOREIGN KEY (num) REFERENCES notes",
+        "CLUSTER people USING people_ssn_key",
+        "CLUSTER people",
+        "CLUSTER VERBOSE people USING people_pkey",
+        "CLUSTER",
+        "UPDATE people SET doc['ssn']['x'] = '1' WHERE id = 1",
+        "UPDATE people SET arr[1][1] = 'y' WHERE id = 1",
+        "INSERT INTO people (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET arr[1][1] = 'y'",
+    )
+    for text in (
+        "ALTER TABLE people ADD CONSTRAINT x UNIQUE (name)",
+        "ALTER TABLE people ALTER COLUMN name SET NOT NULL",
+        "ALTER TABLE people ADD FOREIGN KEY (age) REFERENCES people (id) NOT VALID",
+        "CREATE UNIQUE INDEX ON people (name) INCLUDE (hashed)",
+        "CREATE INDEX ON people (hashed)",
+        "CLUSTER scratch USING scratch_pkey",
+        "UPDATE people SET arr = ARRAY['x'], comp.holder = 'y' WHERE id = 40",
+        "UPDATE scratch SET whats[1] = 'x'",
+    ):
+        for words, _ in leaks.answers(text):
+            assert "E" not in words, (text, words)
+
+
+def test_pg_b28_an_insert_writes_its_first_columns(leaks: Leaks) -> None:
+    """Without a list of columns an INSERT writes as many as it has values, and stars stand for several."""
+    for text in ("INSERT INTO people VALUES (99, 'x', 1)", "INSERT INTO people SELECT n + 100, 'x' FROM numbers"):
+        for words, _ in leaks.answers(text):
+            assert "E" not in words, (text, words)
+    leaks.must_refuse(
+        "INSERT INTO people VALUES (99, 'x', 1, 'y')",
+        "INSERT INTO people VALUES (99, 'x'), (100, 'x', 1, 'y')",
+        "INSERT INTO people SELECT 99, 'x', 1, 'y'",
+        "INSERT INTO people SELECT n, 'x', 1, 'y' FROM numbers UNION ALL SELECT n, 'x', 1, 'z' FROM numbers",
+        "INSERT INTO people VALUES (99, (ROW('x', 1, 'y')::people_view).*)",
+        "INSERT INTO likes TABLE likes",
+        "INSERT INTO likes SELECT v.* FROM (VALUES (1, 'x')) v",
+    )

@@ -123,6 +123,13 @@ def test_summary_of_another_key_or_session(recording: Path, tmp_path: Path) -> N
     assert "belongs to session s1" in bad(moved)["why"]
 
 
+def test_unsigned_words_beside_the_summary(recording: Path) -> None:
+    """GW-22: what the signature does not cover may not stand in the signed file."""
+    outer = json.loads((recording / "closed.json").read_bytes())
+    (recording / "closed.json").write_bytes(canonical({**outer, "reviewed": "and found good"}) + b"\n")
+    assert "not a signed document" in bad(recording)["why"]
+
+
 def test_pinned_key(recording: Path, tmp_path: Path) -> None:
     """With --key only that key counts, wherever others lie."""
     other = tmp_path / "other"

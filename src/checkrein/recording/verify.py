@@ -239,6 +239,8 @@ def signed_document(source: Folder, name: str, keys: dict[str, bytes]) -> dict[s
         document, key, signature = outer["document"], outer["key"], bytes.fromhex(outer["signature"])
         again = canonical(outer) + b"\n"
         message = CONTEXT + canonical(document)
+        if len(outer) != 3:
+            raise ValueError("what is not signed stands beside it")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Bad(label, 0, None, "is not a signed document") from error
     if again != data or signature.hex() != outer["signature"]:

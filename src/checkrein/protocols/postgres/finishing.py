@@ -79,8 +79,8 @@ def settled(state: State, status: int, segment: int) -> None:
     if len(state.cursors) > len(state.held_cursors):
         state.cursors = {name: one for name, one in state.cursors.items() if name in state.held_cursors}
         state.changed()
-    if before == 69 or state.blind:
-        state.blind = False
+    if before == 69 or state.blind or state.names_moved:
+        state.blind = state.names_moved = False
         state.names_dirty = True
         state.changed()
 

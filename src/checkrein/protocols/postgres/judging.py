@@ -17,7 +17,7 @@ from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogChange, CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.reading.kept import without_parameters
-from checkrein.protocols.postgres.state import DEFINING, State
+from checkrein.protocols.postgres.state import DEFINING, ENDS_TRANSACTION, State
 from checkrein.protocols.postgres.surroundings import Surroundings
 
 _CATALOG: Final = Query(CatalogQuestion())
@@ -169,7 +169,8 @@ class Judging:
                 why = "what it runs is made by an earlier statement of the same request; send them one by one"
                 reading = Reading(reading.statement.conceding(why), reading.act)
             found.append(reading)
-            renamed = renamed or reading.act.changes_names
+            ends = self._state.names_moved and reading.act.kind in ENDS_TRANSACTION
+            renamed = renamed or reading.act.changes_names or ends
             remade = remade or reading.act.kind in CHANGES_EARLIER
         return tuple(found)
 

@@ -12,6 +12,7 @@ from checkrein.core.session import SessionContext
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Query, Send, Step, Steps
+from checkrein.protocols.postgres.acts import Act
 from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
 
@@ -21,6 +22,9 @@ TARGET: Final = Side.TARGET
 
 DEFINING: Final = frozenset({"create", "alter", "drop"})
 """Verbs that may change what a name means."""
+
+ENDS_TRANSACTION: Final = frozenset({"commit", "rollback", "prepare_transaction"})
+"""Kinds of statements that end a transaction: what it set for itself alone is set no longer."""
 
 SMALL_PIECE: Final = 4096
 """Shorter pieces of the client's bytes are put together: each of its own would take many times its size."""
@@ -38,7 +42,7 @@ class State:
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
     `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
     link, and nothing more is begun. `block_over`: the transaction of `status` ended, though its ReadyForQuery did not
-    come yet.
+    come yet. `names_moved`: what names resolve by was changed in the open transaction, maybe for it alone (SET LOCAL).
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -63,6 +67,7 @@ class State:
         self.names = Names(known=False)
         self.names_dirty = True
         self.names_failed = False
+        self.names_moved = False
         self.blind = False
         self.version = 0
         self.catalog: CatalogSnapshot | None = None
@@ -190,6 +195,16 @@ class State:
         self.catalog_stale = True
         self.redefining = True
         self.redefined |= defined
+
+    def moves(self, act: Act) -> None:
+        """A statement goes to the target: names must be asked for again where it may change what they mean.
+
+        The end of a transaction does where that was changed in it, since SET LOCAL holds up to there.
+        """
+        if act.changes_names or act.ddl:
+            self.names_dirty = self.names_moved = True
+        elif self.names_moved and act.kind in ENDS_TRANSACTION:
+            self.names_dirty = True
 
     def changed(self) -> None:
         """What names resolve by may have changed."""

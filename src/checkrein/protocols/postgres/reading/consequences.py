@@ -7,15 +7,16 @@ from typing import Final
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known, settings
 from checkrein.protocols.postgres.catalog import CatalogFunction
-from checkrein.protocols.postgres.doors import ROLE_SWITCH, SETTING
+from checkrein.protocols.postgres.doors import ROLE_SWITCH, RUNS_TEXT, SETTING
 from checkrein.protocols.postgres.known import KnownFunction
 from checkrein.protocols.postgres.reading.names import find_relation, relation_name
-from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.postgres.reading.state import NAMING_SETTINGS, Node, Reader, moves_names, strings_of
 from checkrein.protocols.sql.lineage import Value
 
 TEXTS: Final = frozenset({25, 1043, 1042, 19})
 _TEXT: Final = 25
 _ANY: Final = frozenset({2276, 2283})
+_MEANWHILE: Final = "it sets what names resolve by while a sequence's name may be resolved"
 
 
 def facts_of(overloads: list[CatalogFunction], values: list[Value]) -> KnownFunction:
@@ -77,6 +78,8 @@ def apply(reader: Reader, group: KnownFunction, function: CatalogFunction, nodes
     )  # fmt: skip
     if group.verb == "update":
         reader.writes = True
+    if group.door == RUNS_TEXT:
+        reader.writes = reader.changes_names = True
 
 
 def _named(reader: Reader, group: KnownFunction, nodes: list[Node]) -> str:
@@ -89,6 +92,8 @@ def _named(reader: Reader, group: KnownFunction, nodes: list[Node]) -> str:
     found = find_relation(reader, names[-2] if len(names) > 1 else "", names[-1])
     if found is None:
         reader.concede(f'sequence "{text}" is not in the catalog')
+    if any(effect.verb == "set" and moves_names(effect) for effect in reader.log.effects):
+        reader.concede(_MEANWHILE)
     return relation_name(found)
 
 
@@ -104,7 +109,9 @@ def set_setting(reader: Reader, name: str, value: str | None, location: int) -> 
             verb="set", object=key, kind="setting", housekeeping=not guard, guard=guard, position=reader.at(location)
         )
     )
-    if key in ("search_path", "role", "session_authorization"):
+    if key in NAMING_SETTINGS and any(effect.kind == "sequence" for effect in reader.log.effects):
+        reader.concede(_MEANWHILE)
+    if key in NAMING_SETTINGS:
         reader.changes_names = True
     return found
 

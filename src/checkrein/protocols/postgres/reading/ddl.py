@@ -85,17 +85,19 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         )
     if what == "comment":
         what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
-    if kind == "ViewStmt" and node.get("replace"):
+    if kind == "ViewStmt" and definitions.redefined(reader, node):
         guard = doors.MASKED_DDL
-    if kind == "ViewStmt":
-        definitions.redefined(reader, node)
     if "schemaElts" in node:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
     definitions.owning(reader, node)
+    if kind in ("AlterTableStmt", "IndexStmt"):
+        definitions.checked(reader, node)
     _named_beside(reader, kind, node, names)
     walk(reader, node, scope)
+    if kind != "ViewStmt":
+        definitions.lasting(reader)
     if any(
         command.get("behavior") == "DROP_CASCADE" for command in definitions.nodes(node.get("cmds"), "AlterTableCmd")
     ):

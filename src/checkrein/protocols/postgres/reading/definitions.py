@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from checkrein.core.statement import Effect
+from checkrein.protocols.postgres.doors import SETTING
 from checkrein.protocols.postgres.reading import writes
-from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading.names import (
+    find_relation,
+    origin_of,
+    relation_kind,
+    relation_name,
+    relation_of,
+)
 from checkrein.protocols.postgres.reading.scope import Scope
-from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.postgres.reading.state import Node, Reader, moves_names, strings_of
+from checkrein.protocols.sql.lineage import Value
 
 
 def nodes(node: Any, kind: str) -> Iterator[Node]:
@@ -34,6 +44,28 @@ def referring(reader: Reader, constraint: Node) -> None:
     writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
 
 
+def checked(reader: Reader, node: Node) -> None:
+    """What is checked against the rows that are there tells of them: a key made over columns, a foreign key from them,
+    NOT NULL."""
+    table = node.get("relation", {})
+    found = find_relation(reader, str(table.get("schemaname", "")), str(table.get("relname", "")))
+    if found is None:
+        return
+    names: set[str] = set()
+    if node.get("unique"):
+        names.update(str(element.get("name", "")) for element in nodes(node.get("indexParams"), "IndexElem"))
+    for command in nodes(node.get("cmds"), "AlterTableCmd"):
+        if command.get("subtype") == "AT_SetNotNull":
+            names.add(str(command.get("name", "")))
+        for constraint in nodes(command.get("def"), "Constraint"):
+            names.update(strings_of(constraint.get("keys")), strings_of(constraint.get("fk_attrs")))
+            elements = nodes(constraint.get("exclusions"), "IndexElem")
+            names.update(str(element.get("name", "")) for element in elements)
+    reader.relations[found.oid] = found
+    told = [origin_of(found, column.name, column.number) for column in found.columns if column.name in names]
+    reader.log.use(Value(origins=tuple(told)), "checked", 0)
+
+
 def owning(reader: Reader, node: Node) -> None:
     """OWNED BY binds a sequence to a table's column, whose drop takes it along: the table is altered as well."""
     for option in nodes(node, "DefElem"):
@@ -51,13 +83,24 @@ def owning(reader: Reader, node: Node) -> None:
         reader.effect(Effect(verb="alter", object=name, kind=kind, columns=(names[-1],), oid=found.oid))
 
 
-def redefined(reader: Reader, node: Node) -> None:
+def lasting(reader: Reader) -> None:
+    """A setting that names resolve by, set in what a table keeps (a default, a check, a policy), would be set again by
+    writes that do not say so: the names of what follows would be read otherwise than the server does."""
+    for number, effect in enumerate(reader.log.effects):
+        if effect.verb == "set" and moves_names(effect):
+            reader.log.effects[number] = msgspec.structs.replace(effect, guard=SETTING, housekeeping=False)
+
+
+def redefined(reader: Reader, node: Node) -> bool:
     """A view that takes the place of another gives its columns a name under which they may be read already.
 
     Whoever was judged by the old definition and waits for a lock is answered by the new one, under the same object id.
+    Returns whether there is one to replace.
     """
     view = node.get("view", {})
-    if not node.get("replace") and find_relation(reader, str(view.get("schemaname", "")), view["relname"]) is None:
-        return
+    there = find_relation(reader, str(view.get("schemaname", "")), view["relname"]) is not None
+    if not there and not node.get("replace"):
+        return False
     for column in reader.select(reader, node.get("query", {}).get("SelectStmt", {}), Scope()):
         reader.log.store(column.value, "definition")
+    return there and bool(node.get("replace"))

@@ -11,7 +11,7 @@ from checkrein.protocols.postgres.reading.literals import token_end
 from checkrein.protocols.postgres.reading.names import array_of
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Handler, Node, Reader, strings_of
-from checkrein.protocols.sql.lineage import BOOLEAN, Value, compute, safely
+from checkrein.protocols.sql.lineage import BOOLEAN, COMPUTED, Value, compute, safely
 
 _VALUE_TYPES = {"ival": 23, "boolval": 16, "sval": 0, "bsval": 1560}
 _WHOLE = re.compile("-?[0-9]+")
@@ -119,8 +119,31 @@ def _beside(reader: Reader, one: Value, other: Value) -> None:
 def coalesce(reader: Reader, node: Node, scope: Scope) -> Value:
     """COALESCE: one of its arguments, cannot fail."""
     reader.only("CoalesceExpr", node, frozenset({"args", "location"}))
-    values = reader.exprs(node.get("args"), scope)
+    values: list[Value] = []
+    told = 0
+    for item in node.get("args", []):
+        before = reader.subselects
+        value = reader.expr(item, scope)
+        # a sub-select fails where it gives several rows, and that it is reached tells that those before were NULL
+        if values and (reader.subselects > before or not _always_gives(item, value)):
+            used_up(reader, values[told:], "COALESCE", int(node.get("location", -1)))
+            told = len(values)
+        values.append(value)
     return safely(values, _common(reader, node.get("args"), values))
+
+
+def _always_gives(node: Node, value: Value) -> bool:
+    """Whether an expression can neither fail nor do anything else that is seen: constants and columns, safely changed.
+
+    A text that is cast twice may fail when it is reached; a parameter's type is not known, so its cast may as well.
+    """
+    inner = node.get("TypeCast", {}).get("arg", {})
+    if value.constant:
+        plain = "A_Const" in node or "ParamRef" in node or "A_Const" in inner
+        return plain or ("ParamRef" in inner and value.type in (casts.TEXT, casts.VARCHAR))
+    if "SQLValueFunction" in node:
+        return True
+    return bool(value.origins) and value.how != COMPUTED and not value.calls
 
 
 def extremes(reader: Reader, node: Node, scope: Scope) -> Value:
@@ -183,6 +206,7 @@ def sublink(reader: Reader, node: Node, scope: Scope) -> Value:
     if "SelectStmt" not in query:
         reader.concede("a sub-select is not a SELECT")
     before = len(reader.log.reads)
+    reader.subselects += 1
     test = reader.expr(node.get("testexpr"), scope)
     found = reader.select(reader, query["SelectStmt"], Scope(scope))
     values = [column.value for column in found]

@@ -87,6 +87,8 @@ def _through(reader: Reader, relation: CatalogRelation, via: tuple[str, ...]) ->
     for use in found.uses:
         reader.log.uses[use] = None
     reader.relations.update(found.relations)
+    reader.changes_names = reader.changes_names or found.changes_names
+    reader.writes = reader.writes or found.writes
     read_effects(reader, found.always, (*via, name))
 
 

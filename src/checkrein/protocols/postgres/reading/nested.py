@@ -97,6 +97,7 @@ def explain(reader: Reader, node: Node) -> Part:
     inside = inner(reader, node.get("query", {}))
     part = Part("explain")
     part.opaque = True
+    reader.reads_constants = reader.reads_constants or bool(options)  # ANALYZE 1 is not ANALYZE 0
     part.facts["analyze"] = analyze
     part.facts["explains"] = inside.kind
     if not analyze:

@@ -7,7 +7,7 @@ need not import each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -49,6 +49,7 @@ class Reader:
         "select",
         "start",
         "statement",
+        "subselects",
         "text",
         "via",
         "views",
@@ -75,6 +76,7 @@ class Reader:
         self.changes_names = False
         self.data_modifying = False
         self.writes = False
+        self.subselects = 0
         self.relations: dict[int, CatalogRelation] = {}
         self.expressions: dict[str, Handler] = {}
         self.select: Callable[[Reader, Node, Scope], list[Column]] = _missing
@@ -117,6 +119,8 @@ class Reader:
             self.log.uses[Use(use.origin, use.place)] = None
         self.log.stored.update(dict.fromkeys(statement.stored_calls))
         self.adopted.extend(statement.relations)
+        self.writes = self.writes or statement.writes
+        self.changes_names = self.changes_names or any(moves_names(effect) for effect in statement.effects)
         if not statement.complete:
             self.concede(statement.conceded)
 
@@ -187,6 +191,15 @@ class Reader:
         for field in node:
             if field not in known:
                 self.concede(f"{kind}.{field} is not read")
+
+
+NAMING_SETTINGS: Final = frozenset({"search_path", "role", "session_authorization"})
+"""Settings that names resolve by."""
+
+
+def moves_names(effect: Effect) -> bool:
+    """Say whether an effect may change what names resolve by: code that is not known, and settings they hang on."""
+    return effect.verb == "call" or (effect.verb == "set" and effect.object in NAMING_SETTINGS)
 
 
 def _missing(reader: Reader, node: Node, scope: Scope) -> list[Column]:

@@ -9,10 +9,11 @@ from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors, settings
 from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import consequences, ranges
-from checkrein.protocols.postgres.reading.names import relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading.names import origin_of, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.part import Part
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader
+from checkrein.protocols.sql.lineage import Value
 
 _TRANSACTIONS: Final = {
     "TRANS_STMT_BEGIN": "begin", "TRANS_STMT_START": "begin", "TRANS_STMT_COMMIT": "commit",
@@ -219,6 +220,16 @@ def maintenance(reader: Reader, node: Node) -> Part:
     return part
 
 
+def cluster(reader: Reader, node: Node) -> Part:
+    """CLUSTER puts rows in the order of an index: their order tells of any column that it may be over."""
+    if "relation" not in node:
+        reader.concede("which tables CLUSTER orders is not known")
+    relation = relation_of(reader, node["relation"])
+    origins = tuple(origin_of(relation, column.name, column.number) for column in relation.columns)
+    reader.log.use(Value(origins=origins), "CLUSTER", 0)
+    return maintenance(reader, node)
+
+
 def checkpoint(reader: Reader, node: Node) -> Part:
     """CHECKPOINT."""
     reader.effect(Effect(verb="alter", object="server", kind="server", door=doors.BACKEND_CONTROL))
@@ -232,6 +243,6 @@ def table() -> dict[str, Callable[[Reader, Node], Part]]:
         "DiscardStmt": discard, "ConstraintsSetStmt": constraints, "DeallocateStmt": deallocate,
         "ClosePortalStmt": close, "FetchStmt": fetch, "ListenStmt": listen, "UnlistenStmt": unlisten,
         "NotifyStmt": notify, "LockStmt": lock, "TruncateStmt": truncate, "DoStmt": concede_code("DO"),
-        "CallStmt": call, "VacuumStmt": maintenance, "ClusterStmt": maintenance, "ReindexStmt": maintenance,
+        "CallStmt": call, "VacuumStmt": maintenance, "ClusterStmt": cluster, "ReindexStmt": maintenance,
         "CheckPointStmt": checkpoint,
     }  # fmt: skip

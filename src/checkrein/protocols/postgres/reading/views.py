@@ -23,7 +23,7 @@ _QUALIFIED: Final = Names(search_path=("pg_catalog",), version="definition")
 class ViewReading:
     """What one definition says. `always` are reads whatever columns are used, `per_column` those of one output each."""
 
-    __slots__ = ("always", "calls", "conceded", "per_column", "relations", "uses", "values")
+    __slots__ = ("always", "calls", "changes_names", "conceded", "per_column", "relations", "uses", "values", "writes")
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -33,6 +33,8 @@ class ViewReading:
         self.uses: list[Use] = []
         self.relations: dict[int, CatalogRelation] = {}
         self.conceded = ""
+        self.changes_names = False
+        self.writes = False
 
 
 _CACHE: dict[tuple[int, int], ViewReading] = {}
@@ -108,6 +110,8 @@ def _read_definition(inner: Reader, relation: CatalogRelation, made: ViewReading
     made.calls = inner.log.effects
     made.uses = list(inner.log.uses)
     made.relations = inner.relations
+    made.changes_names = inner.changes_names
+    made.writes = inner.writes
 
 
 def base_tables(reader: Reader, relation: CatalogRelation) -> list[int]:

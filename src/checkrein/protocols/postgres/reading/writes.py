@@ -33,7 +33,7 @@ class Target:
 
     def __init__(self, reader: Reader, node: Node) -> None:
         self.relation = relation_of(reader, node)
-        unruled(reader, self.relation)
+        _rewritten(reader, self.relation)
         location = int(node.get("location", -1))
         self.source = ranges.aliased(
             reader, node.get("alias"), ranges.table_source(reader, self.relation, location, needed=False)
@@ -80,6 +80,17 @@ def _insert(reader: Reader, node: Node, scope: Scope) -> list[Column]:
     return returning(reader, node, scope, target)
 
 
+def _star(node: Node) -> bool:
+    """Whether an expression is `*`, `t.*` or `(t).*`, which stands for several values."""
+    steps = node.get("ColumnRef", {}).get("fields") or node.get("A_Indirection", {}).get("indirection") or [{}]
+    return "A_Star" in steps[-1]
+
+
+def _width(items: list[Node], names: list[str]) -> int:
+    """Return how many columns a row of VALUES gives values for: all of them where that is not plain to see."""
+    return len(names) if any(map(_star, items)) else len(items)
+
+
 def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, names: list[str]) -> int:
     """Read what is inserted: constants stand beside their columns, columns are copied elsewhere. Return its width."""
     if query is None:  # DEFAULT VALUES
@@ -87,9 +98,10 @@ def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, nam
     select = query.get("SelectStmt", {})
     rows = select.get("valuesLists")
     if rows is not None and len(rows) == 1 and "sortClause" not in select and "withClause" not in select:
-        values = reader.exprs(rows[0].get("List", {}).get("items"), Scope(scope))
-        written(reader, target, names[: len(values)], [values])
-        return len(values)
+        items = rows[0].get("List", {}).get("items", [])
+        width = _width(items, names)
+        written(reader, target, names[:width], [reader.exprs(items, Scope(scope))])
+        return width
     if rows is not None and "withClause" not in select:
         inner = Scope(scope)
         read = [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows]
@@ -245,6 +257,8 @@ def assignments(reader: Reader, nodes: list[Node], scope: Scope, target: Target)
         part = item.get("ResTarget", {})
         name = str(part.get("name", ""))
         subscripts(reader, part, scope)
+        if any("A_Indices" in step for step in part.get("indirection", [])):  # it fails by what is there
+            reader.log.use(Value(origins=base_origins(reader, target, name)), "assigned in part", 0)
         value = reader.expr(part.get("val"), scope)
         names.append(name)
         written(reader, target, [name], [[value]])
@@ -320,8 +334,6 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
     relation = target.relation
     if not views.looked_through(relation):
         return
-    if relation.triggers:
-        reader.concede(f'view "{relation.name}" has triggers')
     if target.source.read is not None:
         target.source.read.needed = True
     via: tuple[str, ...] = (relation_name(relation),)
@@ -329,11 +341,19 @@ def _write_through(reader: Reader, verb: str, target: Target, names: list[str], 
         base = reader.catalog.relations_by_oid.get(oid)
         if base is None:
             reader.concede("a relation of a view is not in the catalog")
-        unruled(reader, base)
+        _rewritten(reader, base)
         renamed = sorted(
             {origin.column for name in names for origin in base_origins(reader, target, name) if origin.oid == base.oid}
         )
         _write(reader, verb, base, renamed, via, conditions.Bounds(bounds.filtered), 0)
+
+
+def _rewritten(reader: Reader, relation: CatalogRelation) -> None:
+    """Concede where a write is turned into another: by rewrite rules, or by a view's INSTEAD OF triggers."""
+    if relation.rules:
+        reader.concede(f'"{relation.name}" has rewrite rules')
+    if relation.triggers and relation.kind == "v":
+        reader.concede(f'view "{relation.name}" has triggers')
 
 
 def _origin(relation: CatalogRelation, name: str) -> Origin | None:
