@@ -49,7 +49,7 @@ class Preparing(Refusing):
     def settle_names(self) -> int:
         """Return 1 when names are known, 0 when this message must wait for them, 2 when they must stay unknown."""
         state = self.state
-        if not state.names_dirty or state.status == 69:
+        if not state.names_dirty or (state.status == 69 and state.at_border):
             return 1
         if state.at_border:
             learn_names(state)

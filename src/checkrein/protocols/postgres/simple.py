@@ -189,10 +189,7 @@ class Queries:
         state.segment += 1
         state.statements.pop(b"", None)
         for result in results:
-            if result.act.changes_names or result.act.ddl:
-                state.names_dirty = True
-            if result.act.ddl:
-                state.redefines(result.decision.statement)
+            state.goes(result.act, result.decision.statement)
             if result.act.kind == "copy_in":
                 state.copy_wait = entry
 

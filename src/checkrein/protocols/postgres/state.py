@@ -12,8 +12,10 @@ from checkrein.core.session import SessionContext
 from checkrein.core.side import Side
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Query, Send, Step, Steps
-from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names
+from checkrein.protocols.postgres.acts import Act
+from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names, Uncommitted
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
+from checkrein.protocols.postgres.uncommitted import laid_over
 
 Warrant = Decision | str
 CLIENT: Final = Side.CLIENT
@@ -24,6 +26,9 @@ DEFINING: Final = frozenset({"create", "alter", "drop"})
 
 SMALL_PIECE: Final = 4096
 """Shorter pieces of the client's bytes are put together: each of its own would take many times its size."""
+
+ENDS_BLOCK: Final = frozenset({"commit", "rollback", "prepare_transaction"})
+"""Kinds of statements that end a transaction."""
 
 PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
 
@@ -39,6 +44,10 @@ class State:
     `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
     link, and nothing more is begun. `block_over`: the transaction of `status` ended, though its ReadyForQuery did not
     come yet.
+
+    `names_dirty`: names must be learnt anew before they are relied on. `defining`: the open transaction ran DDL, or
+    code that may hold some; `uncommitted` is what it defined, as learnt last. `catalog` is the `committed` one with
+    that laid over it. `redefined` are the names that DDL named since the committed catalog was asked for.
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -64,8 +73,10 @@ class State:
         self.names = Names(known=False)
         self.names_dirty = True
         self.names_failed = False
-        self.blind = False
+        self.defining = False
+        self.uncommitted: Uncommitted | None = None
         self.version = 0
+        self.committed: CatalogSnapshot | None = None
         self.catalog: CatalogSnapshot | None = None
         self.catalog_stale = False
         self.redefined: set[str] = set()
@@ -179,6 +190,14 @@ class State:
 
     # --- names ---------------------------------------------------------------------------------
 
+    def goes(self, act: Act, statement: Statement) -> None:
+        """A statement goes to the target: what it may change for names must be learnt anew."""
+        ends_own = act.kind in ENDS_BLOCK and (self.defining or self.uncommitted is not None)
+        if act.changes_names or act.ddl or ends_own:
+            self.names_dirty = True
+        if act.ddl:
+            self.redefines(statement)
+
     def redefines(self, statement: Statement) -> None:
         """DDL goes to the target: until the catalog is asked for anew, what it names may be something else.
 
@@ -190,6 +209,30 @@ class State:
         self.catalog_stale = True
         self.redefining = True
         self.redefined |= defined
+
+    def take_catalog(self, committed: CatalogSnapshot | None) -> None:
+        """Take the committed catalog as it is now."""
+        if committed is not self.committed:
+            self.committed = committed
+            self._lay_over()
+
+    def take_names(self, names: Names, made: Uncommitted | None = None) -> None:
+        """Take what names resolve by now, and what the open transaction defined."""
+        self.names = names
+        self.names_dirty = False
+        if made is not self.uncommitted:
+            self.uncommitted = made
+            self.changed()
+            self._lay_over()
+
+    def _lay_over(self) -> None:
+        self.catalog = self.committed
+        if self.committed is not None and self.uncommitted is not None:
+            self.catalog = laid_over(self.committed, self.uncommitted, str(self.version))
+
+    def sees_uncommitted(self) -> bool:
+        """Whether `catalog` shows the open transaction's own definitions as they are now."""
+        return self.uncommitted is not None and self.status == 84 and not self.names_dirty
 
     def changed(self) -> None:
         """What names resolve by may have changed."""
