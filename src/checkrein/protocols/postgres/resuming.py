@@ -59,14 +59,13 @@ class Resuming:
     def _named(self, collected: Collected) -> None:
         state = self.state
         version = str(state.version)
-        if collected.error or not collected.rows:
-            state.take_names(names_of([], version))
-        elif collected.purpose == "names":
-            state.take_names(names_of(collected.rows, version))
-        elif collected.purpose == "uncommitted":
-            state.take_names(*learnt(collected.rows, version))
+        rows = [] if collected.error else collected.rows
+        if collected.purpose == "uncommitted":
+            state.take_names(*learnt(rows, version))
+        elif collected.purpose == "names" or not rows:
+            state.take_names(names_of(rows, version))
         else:
-            setting = (collected.rows[0][0] or b"").decode("utf-8", "replace")
+            setting = (rows[0][0] or b"").decode("utf-8", "replace")
             state.take_names(names_of_path(setting, state.committed, state.names, version))
 
     def _described(self, collected: Collected) -> Steps[None]:

@@ -153,7 +153,8 @@ class Telling:
         for entry in skipped:
             for result in entry.results:
                 state.notes.append(Answered(decision=result.decision, outcome="abandoned"))
-        if head.segment == state.segment:
+        own = head.collect is not None and not head.collect.told  # an exchange of the gateway's, with its own Sync
+        if head.segment == state.segment and not own:
             state.skipping = True
         state.copy_wait = state.copy_in = None
 

@@ -29,7 +29,7 @@ from checkrein.protocols.postgres.catalog_queries import (
 )
 
 _ROWS: Final = msgspec.json.Decoder(list[tuple[str | None, ...]])
-_NOT_LEARNT: Final = "what this transaction redefined could not be learnt; commit first"
+_NOT_LEARNT: Final = "what this transaction redefined could not be learnt; roll it back"
 _TOO_MUCH: Final = "this transaction redefined too much to be followed; commit first"
 _OLD_SNAPSHOT: Final = (
     "after DDL in a REPEATABLE READ or SERIALIZABLE transaction the server takes names by what is committed later; "
