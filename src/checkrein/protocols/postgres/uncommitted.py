@@ -96,7 +96,8 @@ def laid_over(catalog: CatalogSnapshot, made: Uncommitted, version: str) -> Cata
     It has no identity: nothing that is worked out from it is kept.
     """
     schemas = made.schemas - {"pg_temp"}
-    if not (made.touched or made.functions or made.operators or made.types or made.casts or schemas != catalog.schemas):
+    touched = made.touched.intersection(catalog.relations_by_oid).union([one.oid for one in made.relations])
+    if not (touched or made.functions or made.operators or made.types or made.casts or schemas != catalog.schemas):
         return catalog
     relations = _relations(catalog, made)
     types = _types(catalog, made)
@@ -112,7 +113,7 @@ def laid_over(catalog: CatalogSnapshot, made: Uncommitted, version: str) -> Cata
         casts=(*catalog.casts, *made.casts),
         schemas=schemas,
         identity=0,
-        uncommitted=made.touched,
+        uncommitted=touched,
     )
 
 

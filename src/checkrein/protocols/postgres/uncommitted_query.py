@@ -167,8 +167,8 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
     (
         "inherits",
         f"SELECT pg_catalog.json_agg({_row(_oid('i.inhrelid'), _oid('i.inhparent'))} ORDER BY i.inhseqno){_TEXT}"
-        f" FROM relations r JOIN pg_catalog.pg_inherits i ON i.inhrelid {_EQ} r.oid OR i.inhparent {_EQ} r.oid"
-        " GROUP BY r.oid",
+        f" FROM pg_catalog.pg_inherits i WHERE i.inhrelid {_EQ} ANY (ARRAY(SELECT r.oid FROM relations r))"
+        f" OR i.inhparent {_EQ} ANY (ARRAY(SELECT r.oid FROM relations r)) GROUP BY i.inhparent",
     ),
     (
         "functions",

@@ -45,7 +45,7 @@ def relation_of(reader: Reader, node: Node) -> CatalogRelation:
     if database and database != reader.catalog.database:
         reader.concede("it names another database")
     found = find_relation(reader, schema, name)
-    if found is None and not reader.catalog.version:
+    if found is None and (reader.names.why or not reader.catalog.version):
         reader.concede(reader.names.why or "the target's catalog is not known")
     if found is None:
         reader.concede(f'relation "{schema + "." if schema else ""}{name}" is not in the catalog', "42P01")
