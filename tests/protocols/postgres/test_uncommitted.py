@@ -63,8 +63,9 @@ def effects(gateway: Gateway) -> set[str]:
 def conceded(client: psycopg.Connection[Any], text: str, why: str) -> None:
     """Prove that a statement is refused with this reason; the transaction goes on at a savepoint before it."""
     client.execute("SAVEPOINT before")
-    with pytest.raises(InsufficientPrivilege, match=why):
+    with pytest.raises(psycopg.Error, match=why) as refused:
         client.execute(text)
+    assert "conceded" in str(refused.value.diag.message_detail)
     client.execute("ROLLBACK TO SAVEPOINT before")
 
 
@@ -202,13 +203,13 @@ def test_one_request_of_several_statements(gateways: Open) -> None:
         ):
             with pytest.raises(InsufficientPrivilege, match="was sent before it may change what names mean; send it"):
                 client.execute(text)
-        with client.pipeline(), pytest.raises(InsufficientPrivilege, match="was sent before|was redefined"):
+        with client.pipeline(), pytest.raises(InsufficientPrivilege, match=r"was sent before|was redefined"):
             client.execute("CREATE TABLE a (id int)")
             client.execute("SELECT * FROM a").fetchall()
 
 
 def test_a_snapshot_is_taken_by_ddl_alone(gateways: Open) -> None:
-    """Before a block ran anything nothing but SHOW is asked, so SET TRANSACTION works; so in a block that is chained."""
+    """Before a block ran anything only SHOW is asked, so that SET TRANSACTION works; so in a block that is chained."""
     gateway = gateways()
     with psycopg.connect(gateway.dsn(), autocommit=True) as client:
         client.execute("SET search_path = other, public")
@@ -223,13 +224,13 @@ def test_a_snapshot_is_taken_by_ddl_alone(gateways: Open) -> None:
         client.execute("COMMIT AND CHAIN")
         client.execute("LOCK TABLE t IN ACCESS SHARE MODE")
         client.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-        conceded(client, "SELECT id FROM other.made", "redefined in this transaction")
+        conceded(client, "SELECT id FROM other.made", r"redefined|not in the catalog")
         client.execute("COMMIT")
         client.execute("SELECT id FROM made")
 
 
 def test_views_functions_and_types_of_the_transaction(gateways: Open) -> None:
-    """A view that was made or changed, or reads what was, concedes; an enumeration may be used; a function is a user's."""
+    """A view that was made or changed, or reads what was, concedes; enumerations may be used, functions are users'."""
     gateway = gateways()
     with psycopg.connect(gateway.dsn()) as client:
         client.execute("CREATE TABLE a (id int)")
@@ -250,7 +251,8 @@ def test_views_functions_and_types_of_the_transaction(gateways: Open) -> None:
         client.execute("CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
         client.execute("SELECT f(1)")
         assert "public.f" in effects(gateway)
-        client.execute("CREATE OPERATOR = (leftarg = mood, rightarg = mood, function = enum_ne)")
+        client.execute("CREATE FUNCTION same(mood, mood) RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+        client.execute("CREATE OPERATOR = (leftarg = mood, rightarg = mood, function = same)")
         conceded(client, "SELECT m FROM b WHERE m = 'bad'", "may be a user-defined one")
 
 

@@ -1,4 +1,4 @@
-"""What a transaction defined, as its own link tells it: the question cannot be captured, and the answer is the truth."""
+"""What a transaction defined, as its own link tells it: the question cannot be captured, the answer is the truth."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_view_that_is_new_or_replaced_has_no_definition(database: Database) ->
 
 
 def test_functions_operators_and_casts_stand_beside_the_committed_ones(database: Database) -> None:
-    """What the transaction made is there as a user's own; what it replaced is there twice, what it dropped once more."""
+    """What the transaction made is there as a user's own; what it replaced is there twice, what it dropped still."""
     database.run(SCHEMA)
     before = load_of(database)
     with database.connect() as connection, connection.transaction():
@@ -248,8 +248,16 @@ def test_what_another_session_does_meanwhile(database: Database) -> None:
 
 def test_too_much_is_not_known() -> None:
     """A longer answer than the limit, an empty one, and one of another shape leave names unknown."""
-    row = (b"relations", b"[]")
-    for rows in ([row] * (UNCOMMITTED_ROWS + 1), [], [row], [(b"session", b"{}")], [(b"what", b"[]")], [(None, b"[]")]):
+    row: tuple[bytes | None, ...] = (b"relations", b"[]")
+    wrong: tuple[list[tuple[bytes | None, ...]], ...] = (
+        [row] * (UNCOMMITTED_ROWS + 1),
+        [],
+        [row],
+        [(b"session", b"{}")],
+        [(b"what", b"[]")],
+        [(None, b"[]")],
+    )
+    for rows in wrong:
         names, made = learnt(rows, "1")
         assert not names.known and made is None and names.why
 
