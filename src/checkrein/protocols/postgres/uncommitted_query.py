@@ -68,6 +68,9 @@ _RELATIONS: Final = (
     f" JOIN pg_catalog.pg_class c ON c.oid {_EQ} t.oid JOIN schemas s ON s.oid {_EQ} c.relnamespace"
     f" WHERE c.relkind {_EQ} ANY ('{{r,p,v,m,f,S}}'::pg_catalog.\"char\"[])"
 )
+_AMONG: Final = f"{_EQ} ANY (ARRAY(SELECT r.oid FROM relations r))"
+"""An array, as the planner then takes them to be few, and goes by the indexes of the system tables."""
+
 _OWN_RULES: Final = (
     f"EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class {_EQ} r.oid AND w.rulename {_NE} '_RETURN')"
 )
@@ -118,57 +121,53 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
             _flag("a.attnotnull"),
             f"a.atttypmod{_TEXT}",
         )
-        + f" ORDER BY a.attnum){_TEXT} FROM relations r JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} r.oid"
-        " WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped GROUP BY r.oid",
+        + f" ORDER BY a.attnum){_TEXT} FROM pg_catalog.pg_attribute a"
+        f" WHERE a.attrelid {_AMONG} AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped GROUP BY a.attrelid",
     ),
     (
         "redefined",
-        f"SELECT pg_catalog.json_agg({_row(_oid('w.ev_class'))}){_TEXT} FROM relations r"
-        f" JOIN pg_catalog.pg_rewrite w ON w.ev_class {_EQ} r.oid"
-        f" WHERE w.rulename {_EQ} '_RETURN' AND {_fresh('w')}",
+        f"SELECT pg_catalog.json_agg({_row(_oid('w.ev_class'))}){_TEXT} FROM pg_catalog.pg_rewrite w"
+        f" WHERE w.ev_class {_AMONG} AND w.rulename {_EQ} '_RETURN' AND {_fresh('w')}",
     ),
     (
         "unique_keys",
         "SELECT pg_catalog.json_agg("
         + _row(_oid("i.indrelid"), _oid("i.indexrelid"), f"a.attname{_TEXT}")
-        + f" ORDER BY i.indexrelid, k.position){_TEXT} FROM relations r"
-        f" JOIN pg_catalog.pg_index i ON i.indrelid {_EQ} r.oid"
+        + f" ORDER BY i.indexrelid, k.position){_TEXT} FROM pg_catalog.pg_index i"
         " JOIN LATERAL ROWS FROM (pg_catalog.unnest(i.indkey::pg_catalog.int2[]),"
         " pg_catalog.unnest(i.indclass::pg_catalog.oid[]))"
         " WITH ORDINALITY k(attnum, opclass, position) ON true"
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} i.indrelid AND a.attnum {_EQ} k.attnum"
-        " WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
+        f" WHERE i.indrelid {_AMONG} AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
         f" AND k.position {_LE} i.indnkeyatts AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass c"
-        f" WHERE c.oid {_EQ} ANY (i.indclass::pg_catalog.oid[]) AND NOT c.opcdefault) GROUP BY r.oid",
+        f" WHERE c.oid {_EQ} ANY (i.indclass::pg_catalog.oid[]) AND NOT c.opcdefault) GROUP BY i.indrelid",
     ),
     (
         "keyed",
-        f"SELECT pg_catalog.json_agg({_row(_oid('i.indrelid'), f'a.attname{_TEXT}')}){_TEXT} FROM relations r"
-        f" JOIN pg_catalog.pg_index i ON i.indrelid {_EQ} r.oid"
+        f"SELECT pg_catalog.json_agg({_row(_oid('i.indrelid'), f'a.attname{_TEXT}')}){_TEXT} FROM pg_catalog.pg_index i"
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} i.indrelid"
-        " WHERE (i.indisunique OR i.indisexclusion) AND a.attnum OPERATOR(pg_catalog.>) 0"
+        f" WHERE i.indrelid {_AMONG} AND (i.indisunique OR i.indisexclusion) AND a.attnum OPERATOR(pg_catalog.>) 0"
         f" AND (a.attnum {_EQ} ANY (i.indkey::pg_catalog.int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend d"
         f" WHERE d.classid {_EQ} '1259'::pg_catalog.oid AND d.objid {_EQ} i.indexrelid"
         f" AND d.refclassid {_EQ} '1259'::pg_catalog.oid AND d.refobjid {_EQ} i.indrelid"
-        f" AND d.refobjsubid {_EQ} a.attnum)) GROUP BY r.oid",
+        f" AND d.refobjsubid {_EQ} a.attnum)) GROUP BY i.indrelid",
     ),
     (
         "foreign_keys",
         "SELECT pg_catalog.json_agg("
         + _row(_oid("c.conrelid"), _oid("c.oid"), _oid("c.confrelid"), f"a.attname{_TEXT}", f"f.attname{_TEXT}")
-        + f" ORDER BY c.oid, k.position){_TEXT} FROM relations r"
-        f" JOIN pg_catalog.pg_constraint c ON c.conrelid {_EQ} r.oid"
+        + f" ORDER BY c.oid, k.position){_TEXT} FROM pg_catalog.pg_constraint c"
         " JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey))"
         " WITH ORDINALITY k(own, other, position) ON true"
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} c.conrelid AND a.attnum {_EQ} k.own"
         f" JOIN pg_catalog.pg_attribute f ON f.attrelid {_EQ} c.confrelid AND f.attnum {_EQ} k.other"
-        f" WHERE c.contype {_EQ} 'f' GROUP BY r.oid",
+        f" WHERE c.conrelid {_AMONG} AND c.contype {_EQ} 'f' GROUP BY c.conrelid",
     ),
     (
         "inherits",
         f"SELECT pg_catalog.json_agg({_row(_oid('i.inhrelid'), _oid('i.inhparent'))} ORDER BY i.inhseqno){_TEXT}"
-        f" FROM pg_catalog.pg_inherits i WHERE i.inhrelid {_EQ} ANY (ARRAY(SELECT r.oid FROM relations r))"
-        f" OR i.inhparent {_EQ} ANY (ARRAY(SELECT r.oid FROM relations r)) GROUP BY i.inhparent",
+        f" FROM pg_catalog.pg_inherits i WHERE i.inhrelid {_AMONG}"
+        f" OR i.inhparent {_AMONG} GROUP BY i.inhparent",
     ),
     (
         "functions",
