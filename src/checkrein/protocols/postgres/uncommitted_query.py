@@ -138,7 +138,8 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
         " pg_catalog.unnest(i.indclass::pg_catalog.oid[]))"
         " WITH ORDINALITY k(attnum, opclass, position) ON true"
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} i.indrelid AND a.attnum {_EQ} k.attnum"
-        f" WHERE i.indrelid {_AMONG} AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
+        f" WHERE i.indrelid {_AMONG} AND i.indisunique AND i.indisvalid"
+        " AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
         f" AND k.position {_LE} i.indnkeyatts AND NOT EXISTS (SELECT FROM pg_catalog.pg_opclass c"
         f" WHERE c.oid {_EQ} ANY (i.indclass::pg_catalog.oid[]) AND NOT c.opcdefault) GROUP BY i.indrelid",
     ),
