@@ -29,16 +29,15 @@ MOVES = [
 @pytest.mark.parametrize("move", MOVES)
 def test_pg_b60_moved_amid_a_transaction(leaks: Leaks, move: bytes) -> None:
     """After DDL of the same transaction, guardrails, masks and rules of inference hold as before it."""
-    for who in ("bot", "reader"):
-        with leaks.raw(who) as raw:
-            for text in (*MADE, b"SAVEPOINT s"):
-                raw.ask(query(text))
-            assert "E42501" in raw.ask(query(move)), move
-            raw.ask(query(b"ROLLBACK TO s"))
-            for text in (b"SELECT ssn FROM people WHERE id = 1", b"SELECT shown FROM people_view WHERE id = 1"):
-                assert raw.ask(query(text)) == "T D C ZT", text
-            raw.ask(query(b"ROLLBACK"))
-            assert not leaked(raw.seen)
+    with leaks.raw() as raw:
+        for text in (*MADE, b"SAVEPOINT s"):
+            raw.ask(query(text))
+        assert "E42501" in raw.ask(query(move)), move
+        raw.ask(query(b"ROLLBACK TO s"))
+        for text in (b"SELECT ssn FROM people WHERE id = 1", b"SELECT shown FROM people_view WHERE id = 1"):
+            assert raw.ask(query(text)) == "T D C ZT", text
+        raw.ask(query(b"ROLLBACK"))
+        assert not leaked(raw.seen)
 
 
 def test_pg_b61_a_table_of_the_transaction(leaks: Leaks) -> None:
