@@ -109,7 +109,10 @@ def test_bounds_and_keys_of_a_new_table(gateways: Open) -> None:
 
 
 def test_masks_hold_for_what_is_not_committed(gateways: Open) -> None:
-    """A masked column of a table made in the transaction is masked in every form, and one of a committed table too."""
+    """A masked column of a table made in the transaction is masked in every form, and one of a committed table too.
+
+    PG-B61.
+    """
     with psycopg.connect(gateways(MASKED).dsn()) as client:
         client.execute("CREATE TABLE made (id int PRIMARY KEY, filler int, ssn text)")
         client.execute("INSERT INTO made VALUES (1, 2, 'secret')")
@@ -173,7 +176,10 @@ def test_savepoints_take_definitions_back(gateways: Open) -> None:
 
 
 def test_behind_what_was_not_answered_yet(gateways: Open) -> None:
-    """Pipelined behind DDL, COMMIT, ROLLBACK and ROLLBACK TO, in a failed block too, nothing is read by stale names."""
+    """Pipelined behind DDL, COMMIT, ROLLBACK and ROLLBACK TO, in a failed block too, nothing is read by stale names.
+
+    PG-B62.
+    """
     gateway = gateways()
     raw = Raw(gateway.port)
     assert raw.ask(query(b"BEGIN")) == "C ZT"
@@ -257,7 +263,10 @@ def test_views_functions_and_types_of_the_transaction(gateways: Open) -> None:
 
 
 def test_what_a_function_or_do_defines(gateways: Open) -> None:
-    """DDL inside a called function or DO block is found as well: names are then the server's, and masks follow."""
+    """DDL inside a called function or DO block is found as well: names are then the server's, and masks follow.
+
+    PG-B64.
+    """
     gateway = gateways(careless)
     with psycopg.connect(gateway.dsn()) as client:
         client.execute("SELECT defines()")
@@ -297,7 +306,10 @@ def test_an_isolation_that_cannot_be_followed(gateways: Open) -> None:
 
 
 def test_prepared_before_and_run_after(gateways: Open, database: Database) -> None:
-    """A statement prepared before the DDL, in SQL or in the protocol, is read again by what its names mean now."""
+    """A statement prepared before the DDL, in SQL or in the protocol, is read again by what its names mean now.
+
+    PG-B65.
+    """
     gateway = gateways(MASKED)
     raw = Raw(gateway.port)
     again = bind(b"", b"a") + execute() + SYNC
@@ -322,7 +334,10 @@ def test_prepared_before_and_run_after(gateways: Open, database: Database) -> No
 
 
 def test_only_its_own_session_sees_it(gateways: Open) -> None:
-    """Another session reads by the committed catalog, and no reading made amid a transaction is kept for anyone."""
+    """Another session reads by the committed catalog, and no reading made amid a transaction is kept for anyone.
+
+    PG-B65.
+    """
     gateway = gateways()
     with psycopg.connect(gateway.dsn()) as client, psycopg.connect(gateway.dsn(), autocommit=True) as other:
         kept = statements._KEPT

@@ -51,7 +51,10 @@ def nodes(tree: Any) -> Iterator[tuple[str, Any]]:
 
 def test_it_cannot_be_captured() -> None:
     """Every relation, function, operator and type is pg_catalog's by name or a WITH query of its own, and nothing in
-    it looks an operator up by itself."""
+    it looks an operator up by itself.
+
+    PG-B63.
+    """
     json = parser.parse_json(UNCOMMITTED_QUERY.decode())
     assert not isinstance(json, parser.SyntaxProblem)
     tree = parser.decode(json)
@@ -96,7 +99,10 @@ SET search_path = evil, pg_temp, public, pg_catalog;
 
 
 def test_it_says_the_same_where_names_are_captured(database: Database) -> None:
-    """Temporary tables, types, functions and operators that stand before the system's change no answer."""
+    """Temporary tables, types, functions and operators that stand before the system's change no answer.
+
+    PG-B63.
+    """
     with database.connect() as connection, connection.transaction():
         connection.execute(CAPTURES)
         connection.execute("CREATE TABLE public.real (id int)")
