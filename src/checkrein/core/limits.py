@@ -153,6 +153,9 @@ CATALOG_ROWS: Final = 400_000
 CATALOG_DEFINITION_BYTES: Final = 256 * 1024
 """The longest definition of one view that is looked through; a longer one is taken as unreadable."""
 
+UNCOMMITTED_ROWS: Final = 20_000
+"""Rows of the answer what an open transaction defined (up to ten a relation); beyond that its names concede."""
+
 # --- identity --------------------------------------------------------------------------------
 TOKEN_BYTES: Final = 16 * 1024
 """One token; real ones with many groups stay below 8 KiB, and it is read before anyone is known."""

@@ -23,11 +23,10 @@ from checkrein.protocols.postgres.exchange import (
 )
 from checkrein.protocols.postgres.finishing import end_copy, finished
 from checkrein.protocols.postgres.planning import Planning
-from checkrein.protocols.postgres.state import TARGET, State
+from checkrein.protocols.postgres.state import ENDS_BLOCK, TARGET, State
 from checkrein.protocols.postgres.telling import Broken
 from checkrein.protocols.postgres.transitions import EXPECTED
 
-ENDS_BLOCK: Final = frozenset({"commit", "rollback", "prepare_transaction"})
 ROW: Final = 0x44
 COPY_DATA: Final = 0x64
 

@@ -127,7 +127,9 @@ class CatalogSnapshot(msgspec.Struct, frozen=True):
     this snapshot's number in this process, 0 where it has none: what was worked out from it is kept under that.
 
     Relations of every schema, pg_catalog and information_schema included (their columns too), temporary ones excluded.
-    `functions` and `operators` map a name to all its overloads in every schema, pg_catalog first.
+    `functions` and `operators` map a name to all its overloads in every schema, pg_catalog first. `uncommitted` are
+    oids of relations that the session's open transaction touched: not empty only in a snapshot that is this session's
+    own, which has no identity.
     """
 
     version: str
@@ -144,6 +146,25 @@ class CatalogSnapshot(msgspec.Struct, frozen=True):
     schemas: frozenset[str]
     is_superuser: bool = False
     identity: int = 0
+    uncommitted: frozenset[int] = frozenset()
+
+
+class Uncommitted(msgspec.Struct, frozen=True):
+    """What a session's open transaction defined, as only that session sees it.
+
+    `touched` are oids of what it locked for DDL: `relations` as they are now, the others are gone or are no relations.
+    Of `redefined` views the query is new, and not known. `functions`, `operators`, `types` and `casts` are those that
+    it made or altered (what it dropped of these is not known); `schemas` all there are.
+    """
+
+    touched: frozenset[int] = frozenset()
+    relations: tuple[CatalogRelation, ...] = ()
+    redefined: frozenset[int] = frozenset()
+    functions: tuple[CatalogFunction, ...] = ()
+    operators: tuple[CatalogOperator, ...] = ()
+    types: tuple[CatalogType, ...] = ()
+    casts: tuple[CatalogCast, ...] = ()
+    schemas: frozenset[str] = frozenset()
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -151,16 +172,15 @@ class Names(msgspec.Struct, frozen=True):
 
     `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit), the session's temporary
     schema by the name `pg_temp` and where it stands among the others; `temporary` the relations
-    of the session's own temporary schema, in front unless the path says otherwise; `uncommitted` relations that this
-    session created, replaced or dropped in its open transaction (None as value: dropped).
-    `known` is False when they could not be learnt: unqualified names then concede.
+    of the session's own temporary schema, in front unless the path says otherwise.
+    `known` is False when they could not be learnt: unqualified names then concede, and `why` says what to do.
     """
 
     search_path: tuple[str, ...] = ("pg_catalog", "public")
     temporary: dict[str, CatalogRelation] = {}
-    uncommitted: dict[tuple[str, str], CatalogRelation | None] = {}
     known: bool = True
     version: str = ""
+    why: str = ""
 
 
 class CatalogQuestion(msgspec.Struct, frozen=True):

@@ -210,9 +210,9 @@ def assemble(results: dict[str, list[Row]]) -> CatalogSnapshot:
         if len(rows) > CATALOG_ROWS:
             raise LimitExceeded(f"the catalog query {name} answers more than {CATALOG_ROWS} rows", "CATALOG_ROWS")
     server_version, database, user, superuser = results["session"][0]
-    relations = _relations(results)
+    relations = relations_of(results)
     fields = _by_relation([(_int(row[0]), _column(row)) for row in results["composites"]])
-    types = [_type(row, fields) for row in results["types"]]
+    types = [type_of(row, fields) for row in results["types"]]
     return CatalogSnapshot(
         version=_text(results["version"][0][0]),
         server_version=_int(server_version),
@@ -220,8 +220,8 @@ def assemble(results: dict[str, list[Row]]) -> CatalogSnapshot:
         user=_text(user),
         relations={(relation.schema, relation.name): relation for relation in relations},
         relations_by_oid={relation.oid: relation for relation in relations},
-        functions=_overloads([_function(row) for row in results["functions"]]),
-        operators=_overloads([_operator(row) for row in results["operators"]]),
+        functions=overloads_of([function_of(row) for row in results["functions"]]),
+        operators=overloads_of([operator_of(row) for row in results["operators"]]),
         types={one.oid: one for one in types},
         types_by_name={(one.schema, one.name): one for one in types},
         casts=tuple(map(_cast, results["casts"])),
@@ -249,14 +249,16 @@ def _int(value: str | None) -> int:
 Named = TypeVar("Named", CatalogFunction, CatalogOperator)
 
 
-def _overloads(found: list[Named]) -> dict[str, tuple[Named, ...]]:
+def overloads_of(found: list[Named]) -> dict[str, tuple[Named, ...]]:
+    """Return overloads by name, in the order in which they came."""
     by_name: defaultdict[str, list[Named]] = defaultdict(list)
     for one in found:
         by_name[one.name].append(one)
     return {name: tuple(overloads) for name, overloads in by_name.items()}
 
 
-def _function(row: Row) -> CatalogFunction:
+def function_of(row: Row) -> CatalogFunction:
+    """Make a function of a row of `functions`."""
     oid, schema, name, kind, arguments, variadic, returns, returns_set, definer, extension, outputs, defaults = row
     return CatalogFunction(
         oid=_int(oid),
@@ -274,7 +276,8 @@ def _function(row: Row) -> CatalogFunction:
     )
 
 
-def _operator(row: Row) -> CatalogOperator:
+def operator_of(row: Row) -> CatalogOperator:
+    """Make an operator of a row of `operators`."""
     oid, schema, name, left, right, result, extension = row
     return CatalogOperator(
         _int(oid), _text(schema), _text(name), _int(left), _int(right), _int(result), extension or ""
@@ -286,7 +289,8 @@ def _cast(row: Row) -> CatalogCast:
     return CatalogCast(_int(source), _int(target), extension or "", _text(context), _text(method))
 
 
-def _type(row: Row, fields: dict[int, list[CatalogColumn]]) -> CatalogType:
+def type_of(row: Row, fields: dict[int, list[CatalogColumn]]) -> CatalogType:
+    """Make a type of a row of `types`; `fields` are those of composite types, by relation."""
     oid, schema, name, kind, category, element, base, relation, extension = row
     return CatalogType(
         oid=_int(oid),
@@ -302,7 +306,8 @@ def _type(row: Row, fields: dict[int, list[CatalogColumn]]) -> CatalogType:
     )
 
 
-def _relations(results: dict[str, list[Row]]) -> list[CatalogRelation]:
+def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
+    """Make relations of the answers to `relations` and what is asked of them."""
     columns = _by_relation([(_int(row[0]), _column(row)) for row in results["columns"]])
     definitions = {_int(row[0]): _definition(row[1]) for row in results["definitions"]}
     parents = _by_relation([(_int(child), _int(parent)) for child, parent in results["inherits"]])

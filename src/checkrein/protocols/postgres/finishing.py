@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from checkrein.core.errors import MaskError
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.acts import Act
 from checkrein.protocols.postgres.exchange import Result
-from checkrein.protocols.postgres.state import State
+from checkrein.protocols.postgres.state import ENDS_BLOCK, State
+
+RUNS_CODE: Final = frozenset(
+    "select values insert update delete merge do call execute explain copy_in copy_out".split()
+)
+"""Statements that take a snapshot, and may run functions, which may define something."""
 
 
 def finished(state: State, act: Act, statement: Statement) -> None:
@@ -15,10 +22,14 @@ def finished(state: State, act: Act, statement: Statement) -> None:
     if kind in ("select", "insert", "update", "delete") and not act.changes_names:
         return
     if act.changes_names or act.ddl:
+        state.names_dirty = state.names_moved = True
+        state.changed()
+    if act.ddl or (act.changes_names and kind in RUNS_CODE):
+        state.defining = True
+    if state.defining and kind in ENDS_BLOCK:
+        state.defining = False  # a block that is chained to it has no snapshot yet, and made nothing
         state.names_dirty = True
         state.changed()
-    if act.ddl:
-        state.blind = True
     if kind == "prepare":
         text = statement.text.encode()
         base = act.start if len(text) == act.end - act.start else 0
@@ -63,7 +74,7 @@ def _close(state: State, name: str) -> None:
 def rollback_names(state: State) -> None:
     """Something failed: what it had changed for names may be taken back."""
     if state.status != 73:
-        state.names_dirty = state.names_dirty or state.blind
+        state.names_dirty = state.names_dirty or state.defining
 
 
 def settled(state: State, status: int, segment: int) -> None:
@@ -79,8 +90,8 @@ def settled(state: State, status: int, segment: int) -> None:
     if len(state.cursors) > len(state.held_cursors):
         state.cursors = {name: one for name, one in state.cursors.items() if name in state.held_cursors}
         state.changed()
-    if before == 69 or state.blind or state.names_moved:
-        state.blind = state.names_moved = False
+    if before == 69 or state.names_moved or state.defining or state.uncommitted is not None:
+        state.names_moved = state.defining = False
         state.names_dirty = True
         state.changed()
 

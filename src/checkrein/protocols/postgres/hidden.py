@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
-from checkrein.protocols.postgres.catalog import Names
 from checkrein.protocols.postgres.exchange import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, SYNC, Collected, Entry
 from checkrein.protocols.postgres.state import State
+from checkrein.protocols.postgres.uncommitted_query import UNCOMMITTED_QUERY
 
 
 def ask(state: State, query: bytes, purpose: str, warrant: str) -> Collected:
@@ -46,10 +46,9 @@ def describe(state: State, texts: list[bytes], purpose: str) -> Collected:
 
 
 def learn_names(state: State) -> None:
-    """Ask what names resolve by now; inside a block only SHOW, which takes no snapshot."""
-    if state.status == 84 and state.blind:
-        state.names = Names(known=False, version=str(state.version))
-        state.names_dirty = False
+    """Ask what names resolve by now; inside a block only SHOW, which takes no snapshot, before it has run what does."""
+    if state.status == 84 and state.defining:
+        ask(state, UNCOMMITTED_QUERY, "uncommitted", own.UNCOMMITTED)
     elif state.status == 84:
         ask(state, own.SHOW_QUERY, "path", own.SHOW_PATH)
     else:

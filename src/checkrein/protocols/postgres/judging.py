@@ -17,8 +17,9 @@ from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogChange, CatalogQuestion, CatalogSnapshot, Names
 from checkrein.protocols.postgres.exchange import Prepared
 from checkrein.protocols.postgres.reading.kept import without_parameters
-from checkrein.protocols.postgres.state import DEFINING, ENDS_TRANSACTION, State
-from checkrein.protocols.postgres.surroundings import Surroundings
+from checkrein.protocols.postgres.reading.names import relation_name
+from checkrein.protocols.postgres.state import DEFINING, ENDS_BLOCK, State
+from checkrein.protocols.postgres.surroundings import BEHIND, Surroundings
 
 _CATALOG: Final = Query(CatalogQuestion())
 _FRESH: Final = Query(CatalogQuestion(), fresh=True)
@@ -76,7 +77,7 @@ class Judging:
         if asked is self._settled:
             state.catalog_stale = False
             state.redefined.clear()
-        state.catalog = found if isinstance(found, CatalogSnapshot) else None
+        state.take_catalog(found if isinstance(found, CatalogSnapshot) else None)
 
     def refresh(self, anew: bool = False) -> Steps[None]:
         """Take the target's catalog as it is now."""
@@ -88,7 +89,7 @@ class Judging:
     def kept(self, text: str, unsettled: bool, simple: bool = False) -> tuple[Reading, ...] | None:
         """Return the readings of a text that was read before under these very names, None when it must be read."""
         state = self._state
-        if unsettled or state.redefined:
+        if unsettled or state.redefined or state.uncommitted is not None:
             return None
         return self._reader.kept(text, state.catalog, state.names, simple)
 
@@ -96,7 +97,7 @@ class Judging:
         """Return the readings of a request's statements, at least one, under the catalog that was taken last.
 
         `unsettled`: unqualified names concede. `simple`: a Query, which has no parameters, and that is known. What uses
-        an object that the open transaction may have redefined concedes, for the catalog shows what was committed.
+        an object that the open transaction may have redefined concedes, unless the catalog shows it as it is now.
         """
         readings = self.kept(text, unsettled, simple)
         if readings is not None:
@@ -104,8 +105,16 @@ class Judging:
         readings = yield from self._read(text, unsettled)
         if simple:
             readings = tuple([without_parameters(one) for one in readings])
-        redefined = self._state.redefined
-        return tuple([_redefined(one, redefined) for one in readings]) if redefined else readings
+        redefined = self._redefined(unsettled)
+        return tuple([_conceding(one, redefined) for one in readings]) if redefined else readings
+
+    def _redefined(self, unsettled: bool) -> set[str]:
+        """Return the names of objects that may mean something else by now than the catalog shows."""
+        state = self._state
+        if not unsettled and state.sees_uncommitted():
+            return set()
+        made = state.uncommitted.relations if state.uncommitted is not None else ()
+        return state.redefined.union([relation_name(one) for one in made]) if made else state.redefined
 
     def is_current(self, prepared: Prepared, unsettled: bool) -> bool:
         """Whether a prepared statement was read under the names and the catalog of now."""
@@ -146,7 +155,7 @@ class Judging:
     def around(self, unsettled: bool) -> Surroundings:
         """Return what a statement is read under now."""
         state = self._state
-        names = Names(known=False, version=f"{state.version}?") if unsettled else state.names
+        names = Names(known=False, version=f"{state.version}?", why=BEHIND) if unsettled else state.names
         return Surroundings(
             catalog=state.catalog,
             names=names,
@@ -169,7 +178,7 @@ class Judging:
                 why = "what it runs is made by an earlier statement of the same request; send them one by one"
                 reading = Reading(reading.statement.conceding(why), reading.act)
             found.append(reading)
-            ends = self._state.names_moved and reading.act.kind in ENDS_TRANSACTION
+            ends = self._state.names_moved and reading.act.kind in ENDS_BLOCK
             renamed = renamed or reading.act.changes_names or ends
             remade = remade or reading.act.kind in CHANGES_EARLIER
         return tuple(found)
@@ -196,11 +205,11 @@ class Judging:
         return Decide(statement, final, again, deferred, act.kind not in KEEPS_OPEN)
 
 
-def _redefined(reading: Reading, names: set[str]) -> Reading:
+def _conceding(reading: Reading, names: set[str]) -> Reading:
     """Return the reading, conceded where it reads or writes an object of these names, or through one."""
     for effect in reading.statement.effects:
         if effect.verb not in DEFINING and (effect.object in names or not names.isdisjoint(effect.via)):
-            why = f"{effect.object} was redefined in this transaction; commit first"
+            why = f"{effect.object} was redefined in this transaction by what was not answered yet; commit first"
             return Reading(reading.statement.conceding(why), reading.act)
     return reading
 

@@ -1,5 +1,7 @@
 """The one list of what the gateway itself says to a PostgreSQL target (I3), and what passes as upkeep.
 
+The texts are here too, but for the longest one: uncommitted_query.py.
+
 Own messages are extended-protocol messages under names of 128 random bits, closed after use, sent only at a Sync border
 and never in a failed block (a hidden simple Query would destroy the client's unnamed statement); the two that refuse
 are made to fail, so that the transaction's state is the server's own.
@@ -13,6 +15,7 @@ from typing import Final
 LOGIN: Final = "login"
 PROBE: Final = "probe"
 NAMES: Final = "names"
+UNCOMMITTED: Final = "uncommitted"
 SHOW_PATH: Final = "show_search_path"
 DESCRIBE_OWN: Final = "describe_before_it_runs"
 DESCRIBE_PORTAL: Final = "describe_portal"
@@ -22,7 +25,19 @@ OWN_SYNC: Final = "own_sync"
 OWN_FLUSH: Final = "own_flush"
 
 OWN: Final = frozenset(
-    {LOGIN, PROBE, NAMES, SHOW_PATH, DESCRIBE_OWN, DESCRIBE_PORTAL, REFUSE, REFUSE_QUERY, OWN_SYNC, OWN_FLUSH}
+    {
+        LOGIN,
+        PROBE,
+        NAMES,
+        UNCOMMITTED,
+        SHOW_PATH,
+        DESCRIBE_OWN,
+        DESCRIBE_PORTAL,
+        REFUSE,
+        REFUSE_QUERY,
+        OWN_SYNC,
+        OWN_FLUSH,
+    }
 )
 
 SYNC: Final = "Sync"

@@ -51,7 +51,7 @@ class Preparing(Refusing):
         They are asked for before a segment begins; within one they can only be waited for, or be unknown.
         """
         state = self.state
-        if not state.names_dirty or state.status == 69:
+        if not state.names_dirty or (state.status == 69 and state.at_border):
             return 1
         return 2 if state.dirty or state.skipping else 0
 

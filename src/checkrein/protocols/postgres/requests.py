@@ -220,9 +220,7 @@ class Requests(Preparing):
         """Forward an Execute; whatever owes a mask is described first, a write before it runs."""
         state = self.state
         decision = result.decision
-        state.moves(result.act)
-        if result.act.ddl:
-            state.redefines(decision.statement)
+        state.goes(result.act, decision.statement)
         owed = decision.owed and answers_rows(result.act) and result.act.kind != "copy_out"
         hold = must_hold(result)
         if owed and not portal.described:

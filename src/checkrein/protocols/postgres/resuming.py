@@ -12,6 +12,7 @@ from checkrein.protocols.postgres.judging import abandoned
 from checkrein.protocols.postgres.naming import names_of, names_of_path
 from checkrein.protocols.postgres.requests import Requests
 from checkrein.protocols.postgres.simple import Queries
+from checkrein.protocols.postgres.uncommitted import learnt
 
 
 class Resuming:
@@ -44,7 +45,7 @@ class Resuming:
         if not collected.done:
             return
         state.paused = None
-        if collected.purpose in ("names", "path"):
+        if collected.purpose in ("names", "path", "uncommitted"):
             self._named(collected)
         elif collected.purpose == "query":
             yield from self._described(collected)
@@ -58,14 +59,14 @@ class Resuming:
     def _named(self, collected: Collected) -> None:
         state = self.state
         version = str(state.version)
-        state.names_dirty = False
-        if collected.error or not collected.rows:
-            state.names = names_of([], version)
-        elif collected.purpose == "names":
-            state.names = names_of(collected.rows, version)
+        rows = [] if collected.error else collected.rows
+        if collected.purpose == "uncommitted":
+            state.take_names(*learnt(rows, version))
+        elif collected.purpose == "names" or not rows:
+            state.take_names(names_of(rows, version))
         else:
-            setting = (collected.rows[0][0] or b"").decode("utf-8", "replace")
-            state.names = names_of_path(setting, state.catalog, state.names, version)
+            setting = (rows[0][0] or b"").decode("utf-8", "replace")
+            state.take_names(names_of_path(setting, state.committed, state.names, version))
 
     def _described(self, collected: Collected) -> Steps[None]:
         """A Query whose statements were described: plans are fixed and it goes, or it is refused whole."""

@@ -14,12 +14,13 @@ from checkrein.core.framing import frame_size, run_of
 from checkrein.core.limits import BREATHE_MESSAGES, MESSAGE_BYTES, PARKED_INPUT
 from checkrein.core.session import Cancelled, Killed, SessionContext, SessionEvent
 from checkrein.core.side import Side
-from checkrein.core.steps import Answered, Breathe, Close, Interrupt, Query, Send, Steps, Verb
+from checkrein.core.steps import Breathe, Close, Interrupt, Query, Send, Steps, Verb
 from checkrein.protocols.postgres import codec
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres.answering import Answers
+from checkrein.protocols.postgres.ending import broke_off
 from checkrein.protocols.postgres.entering import Entering
-from checkrein.protocols.postgres.errors import error_response, notice_response, plain_error
+from checkrein.protocols.postgres.errors import notice_response, plain_error
 from checkrein.protocols.postgres.hidden import learn_names
 from checkrein.protocols.postgres.judging import Judging, Reader
 from checkrein.protocols.postgres.preparing import Handled
@@ -104,7 +105,7 @@ class PostgresSession:
         except (ProtocolError, Broken) as error:
             broke = error
         if broke is not None:
-            return self._broke(broke)
+            return broke_off(state, broke)
         return self._guarded(None, rest) if side is CLIENT else self._guarded(rest, None)
 
     def _waits(self) -> bool:
@@ -127,15 +128,8 @@ class PostgresSession:
         except (ProtocolError, Broken) as error:
             broke = error  # dealt with below: a compiled generator must not be left suspended in a handler
         if broke is not None:
-            yield from self._broke(broke)
+            yield from broke_off(state, broke)
         yield from state.flush()
-
-    def _broke(self, error: ProtocolError | Broken) -> Steps[None]:
-        if isinstance(error, Broken):
-            yield from self._ended(error)
-        else:
-            yield from self._broken(error.hint or "08P01", _blamed(error))
-        yield from self.state.flush()
 
     def _take_in(self, data: bytes) -> None:
         """Put the client's bytes behind those that wait."""
@@ -370,40 +364,3 @@ class PostgresSession:
         if state.phase == "probing" and collected is not None and collected.done:
             state.paused = None
             state.inbox = yield from self._entering.probed(collected)
-
-    # --- ends ----------------------------------------------------------------------------------
-
-    def _broken(self, code: str, reason: str) -> Steps[None]:
-        """A peer broke the protocol: nothing more is forwarded, both sides close."""
-        state = self.state
-        state.phase = "over"
-        state.drop_output()
-        yield Send(Side.CLIENT, plain_error(code, reason, "FATAL"))
-        yield Close(Side.TARGET, reason)
-        yield Close(Side.CLIENT, reason)
-
-    def _ended(self, broken: Broken) -> Steps[None]:
-        """An answer cannot be given: where its statement may have had its effect, the client is told so."""
-        state = self.state
-        state.phase = "over"
-        state.drop_output()
-        queue = state.queue
-        for entry in queue:
-            for result in entry.results:
-                yield Answered(decision=result.decision, outcome="unknown", error="58000")
-        queue.clear()
-        detail = "outcome: unknown" if broken.unknown else ""
-        shown = (
-            plain_error("58000", broken.refusal.reason, "FATAL", detail)
-            if detail
-            else error_response(broken.refusal, "", "FATAL")
-        )
-        yield Send(Side.CLIENT, shown)
-        yield Close(Side.TARGET, broken.refusal.reason)
-        yield Close(Side.CLIENT, broken.refusal.reason)
-
-
-def _blamed(error: ProtocolError) -> str:
-    if error.blame is Side.TARGET:
-        return f"the target broke the protocol: {error}"
-    return str(error)

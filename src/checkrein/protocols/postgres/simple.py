@@ -204,9 +204,7 @@ class Queries:
         state.segment += 1
         state.statements.pop(b"", None)
         for result in results:
-            state.moves(result.act)
-            if result.act.ddl:
-                state.redefines(result.decision.statement)
+            state.goes(result.act, result.decision.statement)
             if result.act.kind == "copy_in":
                 state.copy_wait = entry
 

@@ -13,8 +13,9 @@ from checkrein.core.side import Side
 from checkrein.core.statement import Statement
 from checkrein.core.steps import Answered, Query, Send, Step, Steps
 from checkrein.protocols.postgres.acts import Act
-from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names
+from checkrein.protocols.postgres.catalog import CatalogChange, CatalogSnapshot, Changer, Names, Uncommitted
 from checkrein.protocols.postgres.exchange import Collected, Entry, Portal, Prepared
+from checkrein.protocols.postgres.uncommitted import laid_over
 
 Warrant = Decision | str
 CLIENT: Final = Side.CLIENT
@@ -23,11 +24,11 @@ TARGET: Final = Side.TARGET
 DEFINING: Final = frozenset({"create", "alter", "drop"})
 """Verbs that may change what a name means."""
 
-ENDS_TRANSACTION: Final = frozenset({"commit", "rollback", "prepare_transaction"})
-"""Kinds of statements that end a transaction: what it set for itself alone is set no longer."""
-
 SMALL_PIECE: Final = 4096
 """Shorter pieces of the client's bytes are put together: each of its own would take many times its size."""
+
+ENDS_BLOCK: Final = frozenset({"commit", "rollback", "prepare_transaction"})
+"""Kinds of statements that end a transaction: what it set for itself alone is set no longer."""
 
 PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
 
@@ -42,7 +43,12 @@ class State:
     not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
     `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
     link, and nothing more is begun. `block_over`: the transaction of `status` ended, though its ReadyForQuery did not
-    come yet. `names_moved`: what names resolve by was changed in the open transaction, maybe for it alone (SET LOCAL).
+    come yet.
+
+    `names_dirty`: names must be learnt anew before they are relied on. `names_moved`: what they resolve by was changed
+    in the open transaction, maybe for it alone (SET LOCAL). `defining`: it ran DDL, or code that may hold some;
+    `uncommitted` is what it defined, as learnt last. `catalog` is the `committed` one with that laid over it.
+    `redefined` are the names that DDL named since the committed catalog was asked for.
     """
 
     def __init__(self, context: SessionContext) -> None:
@@ -68,8 +74,10 @@ class State:
         self.names_dirty = True
         self.names_failed = False
         self.names_moved = False
-        self.blind = False
+        self.defining = False
+        self.uncommitted: Uncommitted | None = None
         self.version = 0
+        self.committed: CatalogSnapshot | None = None
         self.catalog: CatalogSnapshot | None = None
         self.catalog_stale = False
         self.redefined: set[str] = set()
@@ -184,6 +192,19 @@ class State:
 
     # --- names ---------------------------------------------------------------------------------
 
+    def goes(self, act: Act, statement: Statement) -> None:
+        """A statement goes to the target: what it may change for names must be learnt anew.
+
+        The end of a transaction may where they were changed in it: SET LOCAL holds up to there, and what was defined is
+        committed or gone.
+        """
+        if act.changes_names or act.ddl:
+            self.names_dirty = self.names_moved = True
+        elif act.kind in ENDS_BLOCK and (self.names_moved or self.uncommitted is not None):
+            self.names_dirty = True
+        if act.ddl:
+            self.redefines(statement)
+
     def redefines(self, statement: Statement) -> None:
         """DDL goes to the target: until the catalog is asked for anew, what it names may be something else.
 
@@ -196,15 +217,29 @@ class State:
         self.redefining = True
         self.redefined |= defined
 
-    def moves(self, act: Act) -> None:
-        """A statement goes to the target: names must be asked for again where it may change what they mean.
+    def take_catalog(self, committed: CatalogSnapshot | None) -> None:
+        """Take the committed catalog as it is now."""
+        if committed is not self.committed:
+            self.committed = committed
+            self._lay_over()
 
-        The end of a transaction does where that was changed in it, since SET LOCAL holds up to there.
-        """
-        if act.changes_names or act.ddl:
-            self.names_dirty = self.names_moved = True
-        elif self.names_moved and act.kind in ENDS_TRANSACTION:
-            self.names_dirty = True
+    def take_names(self, names: Names, made: Uncommitted | None = None) -> None:
+        """Take what names resolve by now, and what the open transaction defined."""
+        self.names = names
+        self.names_dirty = False
+        if made is not self.uncommitted:
+            self.uncommitted = made
+            self.changed()
+            self._lay_over()
+
+    def _lay_over(self) -> None:
+        self.catalog = self.committed
+        if self.committed is not None and self.uncommitted is not None:
+            self.catalog = laid_over(self.committed, self.uncommitted, str(self.version))
+
+    def sees_uncommitted(self) -> bool:
+        """Whether `catalog` shows the open transaction's own definitions as they are now."""
+        return self.uncommitted is not None and self.status == 84 and not self.names_dirty
 
     def changed(self) -> None:
         """What names resolve by may have changed."""

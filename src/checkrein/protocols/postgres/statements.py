@@ -22,7 +22,7 @@ from checkrein.protocols.postgres.reading.kept import Kept
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.state import Node, Reader
 from checkrein.protocols.postgres.reading.words import changed_word
-from checkrein.protocols.postgres.surroundings import Surroundings
+from checkrein.protocols.postgres.surroundings import BEHIND, Surroundings
 from checkrein.protocols.sql.effects import merge_effects
 
 PROTOCOL: Final = "postgres"
@@ -123,9 +123,11 @@ def _after(reading: Reading, around: Surroundings) -> Surroundings:
     if not reading.act.changes_names:
         return around
     runs_code = any(effect.verb == "call" for effect in reading.statement.effects)
-    if reading.act.ddl or runs_code or not reading.statement.complete or around.names.uncommitted:
-        return msgspec.structs.replace(around, catalog=None)
-    return msgspec.structs.replace(around, names=msgspec.structs.replace(around.names, known=False))
+    own = around.catalog is not None and around.catalog.uncommitted
+    names = msgspec.structs.replace(around.names, known=False, why=BEHIND)
+    if reading.act.ddl or runs_code or not reading.statement.complete or own:
+        return msgspec.structs.replace(around, catalog=None, names=names)
+    return msgspec.structs.replace(around, names=names)
 
 
 def _extent(data: bytes, node: Node) -> tuple[int, int]:
@@ -155,7 +157,7 @@ def _read_one(text: str, around: Surroundings, node: Node, start: int, end: int,
     catalog = around.catalog
     if catalog is None:
         catalog = NO_CATALOG
-        around = msgspec.structs.replace(around, names=Names(search_path=(), known=False))
+        around = msgspec.structs.replace(around, names=Names(search_path=(), known=False, why=around.names.why))
     reader = dispatch.reader_for(text, around, catalog)
     reader.start, reader.end = start, end
     part = reader.part = Part(_KINDS.get(only_node(node)[0], "utility"))

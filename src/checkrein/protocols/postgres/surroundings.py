@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
+
+BEHIND: Final = "what was sent before it may change what names mean; send it once that is answered"
+"""Why names are not known behind a statement whose answer did not come yet, or in one request with it."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from checkrein.protocols.sql.shape import shape_of
 
 Readings = tuple[Reading, ...]
 Own = tuple[tuple[object, object], ...]
-Space = tuple[int, tuple[str, ...], bool, Own, Own]
+Space = tuple[int, tuple[str, ...], bool, Own, str]
 
 
 class Kept:
@@ -69,15 +69,14 @@ class Kept:
     def _space(self, catalog: CatalogSnapshot | None, names: Names) -> int:
         """Return the number of what names mean here: one for each catalog, search path and relations of one's own.
 
-        Negative where there is no catalog. Temporary and uncommitted relations are told apart by what they are: another
-        session's have the same schema's name after it.
+        Negative where there is no catalog, or one of a session's own transaction. Temporary relations are told apart by
+        what they are: another session's have the same schema's name after it.
         """
         if names is self.names and catalog is self.catalog:
             return self.space
-        if catalog is None or not catalog.identity:
+        if catalog is None or not catalog.identity or catalog.uncommitted:
             return -1
-        own = (tuple(names.temporary.items()), tuple(names.uncommitted.items()))
-        key = (catalog.identity, names.search_path, names.known, *own)
+        key = (catalog.identity, names.search_path, names.known, tuple(names.temporary.items()), names.why)
         number = self.spaces.get(key, -1)
         if number < 0:
             if len(self.spaces) >= limits.READING_SPACES:

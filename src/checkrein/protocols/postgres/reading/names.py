@@ -7,6 +7,7 @@ from checkrein.core.statement import Origin, full_name
 from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogType
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
 
+UNKNOWN = "what unqualified names mean is not known at this point"
 _KINDS = {"v": "view", "m": "matview", "S": "sequence"}
 
 
@@ -21,7 +22,7 @@ def find_relation(reader: Reader, schema: str, name: str) -> CatalogRelation | N
     if schema:
         return _in_schema(reader, schema, name)
     if not names.known:
-        reader.concede("what unqualified names mean is not known at this point")
+        reader.concede(names.why or UNKNOWN)
     if "pg_temp" not in names.search_path and name in names.temporary:
         return names.temporary[name]
     for part in names.search_path:
@@ -32,11 +33,8 @@ def find_relation(reader: Reader, schema: str, name: str) -> CatalogRelation | N
 
 
 def _in_schema(reader: Reader, schema: str, name: str) -> CatalogRelation | None:
-    """Return a relation by its qualified name, what this session has not committed first."""
-    key = (schema, name)
-    if key in reader.names.uncommitted:
-        return reader.names.uncommitted[key]
-    return reader.catalog.relations.get(key)
+    """Return a relation by its qualified name."""
+    return reader.catalog.relations.get((schema, name))
 
 
 def relation_of(reader: Reader, node: Node) -> CatalogRelation:
@@ -47,6 +45,8 @@ def relation_of(reader: Reader, node: Node) -> CatalogRelation:
     if database and database != reader.catalog.database:
         reader.concede("it names another database")
     found = find_relation(reader, schema, name)
+    if found is None and (reader.names.why or not reader.catalog.version):
+        reader.concede(reader.names.why or "the target's catalog is not known")
     if found is None:
         full = f"{schema}.{name}" if schema else name
         reader.concede(f'relation "{full}" does not exist', "42P01", int(node.get("location", -1)))
@@ -89,7 +89,7 @@ def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
     if len(names) >= 2:
         return catalog.types_by_name.get((names[-2], names[-1]))
     if not reader.names.known and ("pg_catalog", names[0]) not in catalog.types_by_name:
-        reader.concede("what unqualified names mean is not known at this point")
+        reader.concede(reader.names.why or UNKNOWN)
     if names[0] in reader.names.temporary:
         reader.concede("a temporary relation has the name of a type")
     path = reader.names.search_path

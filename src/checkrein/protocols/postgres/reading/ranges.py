@@ -10,6 +10,7 @@ from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import joins, views
 from checkrein.protocols.postgres.reading.functions import read_row_source
 from checkrein.protocols.postgres.reading.names import (
+    UNKNOWN,
     find_type,
     origin_of,
     relation_kind,
@@ -221,7 +222,7 @@ def new_name(reader: Reader, node: Node) -> str:
         schema = "pg_temp"
     if not schema:
         if not reader.names.known:
-            reader.concede("what unqualified names mean is not known at this point")
+            reader.concede(reader.names.why or UNKNOWN)
         usable = [part for part in reader.names.search_path if part not in ("pg_catalog", "pg_temp")]
         schema = usable[0] if usable else ""
     return full_name(schema, str(node.get("relname", "")))

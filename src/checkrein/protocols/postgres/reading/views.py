@@ -58,7 +58,7 @@ def lineage(reader: Reader, relation: CatalogRelation) -> list[Value] | None:
 def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
     """Return the reading of a view's definition, cached."""
     key = (reader.catalog.identity, relation.oid)
-    uncommitted = not reader.catalog.identity or (relation.schema, relation.name) in reader.names.uncommitted
+    uncommitted = not reader.catalog.identity
     if relation.name in reader.names.temporary and relation.schema not in reader.catalog.schemas:
         uncommitted = True
     found = None if uncommitted else _CACHE.get(key)
@@ -74,8 +74,10 @@ def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
 def _read(reader: Reader, relation: CatalogRelation) -> ViewReading:
     """Read a definition."""
     made = ViewReading()
+    touched = reader.catalog.uncommitted
     if not relation.definition:
-        made.conceded = "its definition is not known"
+        why = "it was made or changed in this transaction; commit first"
+        made.conceded = why if relation.oid in touched else "its definition is not known"
         return made
     if reader.views >= limits.READING_VIEWS:
         made.conceded = "views are nested too deeply"
@@ -91,6 +93,9 @@ def _read(reader: Reader, relation: CatalogRelation) -> ViewReading:
         made.conceded = str(problem)
     except RecursionError:
         made.conceded = "it is nested too deeply"
+    if touched and not made.conceded and not touched.isdisjoint(made.relations):
+        # The view goes by object ids, its text as committed by names, which this transaction may have given to others.
+        made.conceded = "what it reads was changed in this transaction; commit first"
     return made
 
 
