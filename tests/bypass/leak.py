@@ -90,6 +90,7 @@ CREATE TABLE wide (id int, pad text, ssn text, more text);
 INSERT INTO wide SELECT n, repeat('x', n * 9), '{SSN}', repeat('y', n * 5) FROM generate_series(1, 300) n;
 CREATE VIEW moving_a AS SELECT name AS a FROM people;
 CREATE TABLE moving_b (a text);
+CREATE TABLE swapped (a text);
 CREATE VIEW moving_c AS SELECT ssn AS a FROM people;
 CREATE TABLE added (id int);
 INSERT INTO added VALUES (1);

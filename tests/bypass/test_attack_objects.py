@@ -113,8 +113,8 @@ def test_a_table_swapped_for_a_view(leaks: Leaks) -> None:
     """What took a table's name in this transaction is not compared under the table's definition."""
     with leaks.raw() as raw:
         raw.ask(query(b"BEGIN"))
-        assert raw.ask(query(b"DROP TABLE public.moving_b")) == "C ZT"
-        made = raw.ask(query(b"CREATE VIEW public.moving_b AS SELECT ssn AS a FROM public.people"))
-        asked = raw.ask(query(b"SELECT 1 FROM public.moving_b WHERE a LIKE '5%'"))
+        assert raw.ask(query(b"DROP TABLE public.swapped")) == "C ZT"
+        made = raw.ask(query(b"CREATE VIEW public.swapped AS SELECT ssn AS a FROM public.people"))
+        asked = raw.ask(query(b"SELECT 1 FROM public.swapped WHERE a LIKE '5%'"))
         assert "D" not in asked.split(), (made, asked)
         raw.ask(query(b"ROLLBACK"))

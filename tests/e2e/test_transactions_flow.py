@@ -12,7 +12,7 @@ from tests.support.gateway import Gateway, Target, running
 from tests.support.postgres import Database, PostgresServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def served_database(postgres: PostgresServer) -> Iterator[tuple[Gateway, Database]]:
     """A gateway before a database with one table."""
     database = postgres.create_database("CREATE TABLE public.people (id int, ssn text)")

@@ -279,6 +279,19 @@ def test_what_a_function_or_do_defines(gateways: Open) -> None:
         client.execute("SELECT nss FROM t")
         assert gateway.decided[-1].statement.complete
         assert [effect.columns for effect in gateway.decided[-1].statement.effects] == [("nss",)]
+        client.rollback()
+        client.execute("DECLARE c CURSOR FOR SELECT defines()")
+        client.execute("FETCH c")
+        assert client.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
+
+
+def test_what_only_moves_the_path_defines_nothing(gateways: Open) -> None:
+    """pg_dump sets its path by a function in a REPEATABLE READ block: names are still known there."""
+    with psycopg.connect(gateways().dsn(), autocommit=True) as client:
+        client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        client.execute("SELECT pg_catalog.set_config('search_path', 'public', false)")
+        client.execute("SELECT id FROM t")
+        client.execute("COMMIT")
 
 
 def test_partitions_and_children_of_the_transaction(gateways: Open) -> None:

@@ -11,9 +11,9 @@ from checkrein.protocols.postgres.exchange import Result
 from checkrein.protocols.postgres.state import ENDS_BLOCK, State
 
 RUNS_CODE: Final = frozenset(
-    "select values insert update delete merge do call execute explain copy_in copy_out".split()
+    "select values insert update delete merge do call execute explain copy_in copy_out fetch move".split()
 )
-"""Statements that take a snapshot, and may run functions, which may define something."""
+"""Statements that take a snapshot, and may run functions of users, which may define something."""
 
 
 def finished(state: State, act: Act, statement: Statement) -> None:
@@ -24,7 +24,7 @@ def finished(state: State, act: Act, statement: Statement) -> None:
     if act.changes_names or act.ddl:
         state.names_dirty = state.names_moved = True
         state.changed()
-    if act.ddl or (act.changes_names and kind in RUNS_CODE):
+    if act.ddl or (act.changes_names and _runs_code(kind, statement)):
         state.defining = True
     if state.defining and kind in ENDS_BLOCK:
         state.defining = False  # a block that is chained to it has no snapshot yet, and made nothing
@@ -47,6 +47,12 @@ def finished(state: State, act: Act, statement: Statement) -> None:
     elif kind == "discard" and act.name.lower() in ("all", "*", ""):
         _deallocate(state, "")
         _close(state, "")
+
+
+def _runs_code(kind: str, statement: Statement) -> bool:
+    """Whether a statement may have run DDL: by a function of a user's, not by `set_config`."""
+    calls = bool(statement.stored_calls) or any(effect.verb == "call" for effect in statement.effects)
+    return kind in RUNS_CODE and (calls or not statement.complete)
 
 
 def _deallocate(state: State, name: str) -> None:
