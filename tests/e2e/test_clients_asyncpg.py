@@ -270,7 +270,7 @@ def test_time_out_cancels(served: Shop) -> None:
 
 def test_a_session_that_the_server_ends(served: Shop, target: str) -> None:
     """The server's own words for it reach the client, and nothing behind them."""
-    running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query = 'SELECT pg_sleep(60)'"
+    running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'"  # runs, not just parsed
 
     async def act(connection: asyncpg.Connection) -> Any:
         other = await _direct(served, target)
