@@ -198,7 +198,7 @@ class Runner:
             snapshot = load(self.connection)
             self._execute("ROLLBACK TO SAVEPOINT loading")
             self._loads += 1
-            self._surroundings = (snapshot, names_of(cells, f"{snapshot.version}/{self._loads}"))
+            self._surroundings = (snapshot, names_of(cells, f"{snapshot.version}/{self._loads}", "utf-8"))
         return self._surroundings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -12,7 +11,8 @@ from checkrein.core.framing import frame
 from checkrein.core.statement import Statement
 from checkrein.core.verdict import DENY, Verdict
 from checkrein.protocols.postgres.catalog import CatalogChange
-from tests.protocols.postgres.driver import Gateway, Judge, allow_all, kill, masking
+from tests.protocols.postgres.conftest import Open
+from tests.protocols.postgres.driver import Gateway, allow_all, kill, masking
 from tests.protocols.postgres.raw import SYNC, Raw, bind, code_of, describe, execute, parse, query, run, shown
 from tests.support.postgres import Database
 
@@ -23,24 +23,6 @@ CREATE TABLE parent (id int PRIMARY KEY);
 CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED, ssn text);
 """
 MASKED = masking(("public.t", "ssn"), ("public.child", "ssn"))
-Open = Callable[..., Gateway]
-
-
-@pytest.fixture
-def gateways(database: Database) -> Iterator[Open]:
-    """Opens gateways before a database with the schema above; none of them may have failed inside at the end."""
-    database.run(SCHEMA)
-    opened: list[Gateway] = []
-
-    def make(judge: Judge = allow_all, cut: int = 0) -> Gateway:
-        opened.append(Gateway(database, judge, cut))
-        return opened[-1]
-
-    yield make
-    Raw.close_all()
-    for one in opened:
-        one.close()
-        assert not one.failures
 
 
 def ids(database: Database) -> list[int]:

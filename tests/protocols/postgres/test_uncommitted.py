@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -13,7 +12,8 @@ from checkrein.core.statement import Statement
 from checkrein.core.verdict import ALLOW, Verdict
 from checkrein.protocols.postgres import own_messages as own
 from checkrein.protocols.postgres import statements
-from tests.protocols.postgres.driver import Gateway, Judge, allow_all, masking
+from tests.protocols.postgres.conftest import Open
+from tests.protocols.postgres.driver import Gateway, masking
 from tests.protocols.postgres.raw import SYNC, Raw, bind, execute, parse, query, run
 from tests.support.postgres import Database
 
@@ -30,29 +30,11 @@ CREATE FUNCTION defines() RETURNS int LANGUAGE plpgsql AS $$BEGIN
   ALTER TABLE t RENAME TO t_old; ALTER TABLE u RENAME TO t; RETURN 1; END$$;
 """
 MASKED = masking(("public.t", "ssn"), ("public.made", "ssn"))
-Open = Callable[..., Gateway]
 
 
 def careless(statement: Statement) -> Verdict:
     """Allow everything, what could not be read too."""
     return Verdict(outcome=ALLOW)
-
-
-@pytest.fixture
-def gateways(database: Database) -> Iterator[Open]:
-    """Opens gateways before a database with the schema above; none of them may have failed inside at the end."""
-    database.run(SCHEMA)
-    opened: list[Gateway] = []
-
-    def make(judge: Judge = allow_all) -> Gateway:
-        opened.append(Gateway(database, judge))
-        return opened[-1]
-
-    yield make
-    Raw.close_all()
-    for one in opened:
-        one.close()
-        assert not one.failures
 
 
 def effects(gateway: Gateway) -> set[str]:

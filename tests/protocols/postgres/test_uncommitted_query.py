@@ -35,7 +35,7 @@ CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
 def asked(connection: psycopg.Connection[Any]) -> tuple[Names, Uncommitted | None]:
     """Ask the question on a connection."""
     rows = connection.execute(UNCOMMITTED_QUERY).fetchall()
-    return learnt([tuple([None if cell is None else cell.encode() for cell in row]) for row in rows], "1")
+    return learnt([tuple([None if cell is None else cell.encode() for cell in row]) for row in rows], "1", "utf-8")
 
 
 def nodes(tree: Any) -> Iterator[tuple[str, Any]]:
@@ -264,7 +264,7 @@ def test_too_much_is_not_known() -> None:
         [(None, b"[]")],
     )
     for rows in wrong:
-        names, made = learnt(rows, "1")
+        names, made = learnt(rows, "1", "utf-8")
         assert not names.known and made is None and names.why
 
 

@@ -172,7 +172,7 @@ class Names(msgspec.Struct, frozen=True):
 
     `search_path` is what `current_schemas(true)` gave (pg_catalog included where implicit), the session's temporary
     schema by the name `pg_temp` and where it stands among the others; `temporary` the relations
-    of the session's own temporary schema, in front unless the path says otherwise.
+    of the session's own temporary schema, in front unless the path says otherwise; `types` the names of its types.
     `known` is False when they could not be learnt: unqualified names then concede, and `why` says what to do.
     """
 
@@ -181,6 +181,7 @@ class Names(msgspec.Struct, frozen=True):
     known: bool = True
     version: str = ""
     why: str = ""
+    types: frozenset[str] = frozenset()
 
 
 class CatalogQuestion(msgspec.Struct, frozen=True):

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
+
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot, Names
 
 Row = tuple[bytes | None, ...]
+_LIST: Final = msgspec.json.Decoder(list[str])
 
 
-def names_of(rows: list[Row], version: str) -> Names:
-    """Return Names from the rows of NAMES_QUERY.
+def names_of(rows: list[Row], version: str, encoding: str) -> Names:
+    """Return Names from the rows of NAMES_QUERY, which came in the client's encoding.
 
-    `known` is False when there are none, and where another session's temporary schema is in the path.
+    `known` is False when there are none, where another session's temporary schema is in the path, and where a name is
+    no text of that encoding.
     """
-    path = tuple(part for part in _text(rows[0][0]).split("\x01") if part) if rows else ()
+    try:
+        return _names_of([_texts(row, encoding) for row in rows], version)
+    except (UnicodeDecodeError, msgspec.MsgspecError):
+        return Names(known=False, version=version)
+
+
+def _names_of(rows: list[list[str | None]], version: str) -> Names:
+    path = _listed(rows[0][0]) if rows else ()
     if not path or any(part.startswith("pg_temp_") for part in path):
         return Names(known=False, version=version)
     columns: dict[tuple[int, str, str], list[CatalogColumn]] = {}
     for row in rows:
         if row[1] is None:
             continue
-        found = columns.setdefault((int(row[1]), _text(row[2]), _text(row[3])), [])
+        found = columns.setdefault((int(row[1]), row[2] or "", row[3] or ""), [])
         if row[4] is not None:
             found.append(_column(row))
     temporary = {
         name: CatalogRelation(oid, "pg_temp", name, kind, tuple(listed))
         for (oid, name, kind), listed in columns.items()
     }
-    return Names(search_path=path, temporary=temporary, known=True, version=version)
+    types = frozenset(_listed(rows[0][9]))
+    return Names(search_path=path, temporary=temporary, known=True, version=version, types=types)
 
 
-def _column(row: Row) -> CatalogColumn:
-    numbers = [int(_text(row[index])) for index in (5, 6, 8)]
-    return CatalogColumn(_text(row[4]), numbers[0], numbers[1], _text(row[7]) == "true", numbers[2])
+def _listed(value: str | None) -> tuple[str, ...]:
+    return () if value is None else tuple(_LIST.decode(value))
 
 
-def _text(value: bytes | None) -> str:
-    return "" if value is None else value.decode("utf-8", "replace")
+def _column(row: list[str | None]) -> CatalogColumn:
+    numbers = [int(row[index] or "") for index in (5, 6, 8)]
+    return CatalogColumn(row[4] or "", numbers[0], numbers[1], row[7] == "true", numbers[2])
 
 
-def names_of_path(setting: str, catalog: CatalogSnapshot | None, before: Names, version: str) -> Names:
+def _texts(row: Row, encoding: str) -> list[str | None]:
+    return [None if value is None else value.decode(encoding) for value in row]
+
+
+def names_of_path(value: bytes, encoding: str, catalog: CatalogSnapshot | None, before: Names, version: str) -> Names:
     """Return Names for what `SHOW search_path` gave inside a block, where nothing else may be asked.
 
-    Unknown when temporary relations may exist, or the setting cannot be resolved against the catalog.
+    Unknown when temporary relations or types may exist, or the setting cannot be resolved against the catalog.
     """
-    if catalog is None or before.temporary or not before.known:
+    try:
+        setting = value.decode(encoding)
+    except UnicodeDecodeError:
+        return Names(known=False, version=version)
+    if catalog is None or before.temporary or before.types or not before.known:
         return Names(known=False, version=version)
     parts = [catalog.user if part == "$user" else part for part in split_path(setting)]
     if any(part.startswith("pg_temp") for part in parts):

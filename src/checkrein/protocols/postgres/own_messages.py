@@ -49,12 +49,15 @@ TERMINATE: Final = "Terminate"
 UPKEEP: Final = frozenset({SYNC, FLUSH, CLOSE, DESCRIBE, TERMINATE})
 
 NAMES_QUERY: Final = (
-    b"SELECT pg_catalog.array_to_string(pg_catalog.array_replace(pg_catalog.current_schemas(true), "
+    b"SELECT pg_catalog.array_to_json(pg_catalog.array_replace(pg_catalog.current_schemas(true), "
     b"(SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid OPERATOR(pg_catalog.=) s.t), "
-    b"'pg_temp'::pg_catalog.name), pg_catalog.chr(1)), "
+    b"'pg_temp'::pg_catalog.name))::pg_catalog.text, "
     b"c.oid::pg_catalog.int8, c.relname, c.relkind::pg_catalog.text, a.attname, a.attnum::pg_catalog.int4, "
-    b"a.atttypid::pg_catalog.int8, a.attnotnull::pg_catalog.text, a.atttypmod::pg_catalog.int4 "
-    b"FROM (SELECT pg_catalog.pg_my_temp_schema() AS t) AS s "
+    b"a.atttypid::pg_catalog.int8, a.attnotnull::pg_catalog.text, a.atttypmod::pg_catalog.int4, s.types "
+    b"FROM (SELECT m.t, (SELECT pg_catalog.json_agg(y.typname)::pg_catalog.text FROM "
+    b"pg_catalog.pg_type y WHERE y.typnamespace OPERATOR(pg_catalog.=) m.t "
+    b"AND m.t OPERATOR(pg_catalog.<>) 0) AS types "
+    b"FROM (SELECT pg_catalog.pg_my_temp_schema() AS t) AS m) AS s "
     b"LEFT JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) s.t "
     b"AND c.relnamespace OPERATOR(pg_catalog.<>) 0 AND c.relkind OPERATOR(pg_catalog.=) ANY "
     b"('{r,p,v,m,f,S}'::pg_catalog.\"char\"[]) "
@@ -62,7 +65,8 @@ NAMES_QUERY: Final = (
     b"AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped "
     b"ORDER BY c.oid, a.attnum"
 )
-"""The session's own search path, with `pg_temp` for its temporary schema, and its temporary relations.
+"""The session's own search path, with `pg_temp` for its temporary schema, and its temporary relations and types: both
+lists as JSON, as a name may hold any character but NUL.
 
 No operator or function of it can be captured by the path.
 """

@@ -61,12 +61,12 @@ class Resuming:
         version = str(state.version)
         rows = [] if collected.error else collected.rows
         if collected.purpose == "uncommitted":
-            state.take_names(*learnt(rows, version))
+            state.take_names(*learnt(rows, version, state.encoding))
         elif collected.purpose == "names" or not rows:
-            state.take_names(names_of(rows, version))
+            state.take_names(names_of(rows, version, state.encoding))
         else:
-            setting = (rows[0][0] or b"").decode("utf-8", "replace")
-            state.take_names(names_of_path(setting, state.committed, state.names, version))
+            setting = rows[0][0] or b""
+            state.take_names(names_of_path(setting, state.encoding, state.committed, state.names, version))
 
     def _described(self, collected: Collected) -> Steps[None]:
         """A Query whose statements were described: plans are fixed and it goes, or it is refused whole."""

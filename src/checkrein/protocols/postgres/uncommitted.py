@@ -40,19 +40,19 @@ _FOREIGN_PATH: Final = "the search path holds another session's temporary schema
 Named = TypeVar("Named", CatalogFunction, CatalogOperator)
 
 
-def learnt(rows: list[tuple[bytes | None, ...]], version: str) -> tuple[Names, Uncommitted | None]:
-    """Return Names and what the transaction defined, from the rows of UNCOMMITTED_QUERY; unknown Names where there are
-    none, too many, or such that they do not tell what names mean.
+def learnt(rows: list[tuple[bytes | None, ...]], version: str, encoding: str) -> tuple[Names, Uncommitted | None]:
+    """Return Names and what the transaction defined, from the rows of UNCOMMITTED_QUERY, which came in the client's
+    encoding; unknown Names where there are none, too many, or such that they do not tell what names mean.
     """
     if not rows:
         return _unknown(version, _NOT_LEARNT), None
     if len(rows) > UNCOMMITTED_ROWS:
         return _unknown(version, _TOO_MUCH), None
-    results: dict[str, list[Row]] = {name: [] for name in (*QUERIES, "path", "gone", "redefined")}
+    results: dict[str, list[Row]] = {name: [] for name in (*QUERIES, "path", "gone", "redefined", "own_types")}
     try:
         for what, found in rows:
             if found is not None:
-                results[(what or b"").decode()].extend(_ROWS.decode(found))
+                results[(what or b"").decode()].extend(_ROWS.decode(found.decode(encoding)))
         return _learnt(results, version)
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, ValueError, IndexError):
         return _unknown(version, _NOT_LEARNT), None
@@ -83,7 +83,8 @@ def _learnt(results: dict[str, list[Row]], version: str) -> tuple[Names, Uncommi
         schemas=frozenset([row[0] or "" for row in results["schemas"]]),
     )
     temporary = {one.name: one for one in relations if one.schema == "pg_temp"}
-    return Names(search_path=path, temporary=temporary, known=True, version=version), made
+    types = frozenset([row[0] or "" for row in results["own_types"]])
+    return Names(search_path=path, temporary=temporary, known=True, version=version, types=types), made
 
 
 def _number(row: Row) -> int:

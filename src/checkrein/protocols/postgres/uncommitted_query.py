@@ -226,6 +226,11 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
         f" WHERE (s.fresh OR {_fresh('o')}) AND s.name {_NE} 'pg_temp'",
     ),
     (
+        "own_types",
+        f"SELECT pg_catalog.json_agg({_row(f'o.typname{_TEXT}')}){_TEXT} FROM pg_catalog.pg_type o"
+        f" WHERE o.typnamespace {_EQ} pg_catalog.pg_my_temp_schema() AND o.typnamespace {_NE} 0",
+    ),
+    (
         "casts",
         "SELECT pg_catalog.json_build_array("
         + _row(_oid("o.castsource"), _oid("o.casttarget"), "NULL")
@@ -240,4 +245,5 @@ UNCOMMITTED_QUERY: Final = (
 ).encode()
 """Rows of (what they are, JSON array of rows, each an array of texts or null): rows as QUERIES give them of what the
 transaction defined, `gone` (objects locked for DDL that are no relation, or none any more), `redefined` (views whose
-query is new), `path` (as NAMES_QUERY has it; one row of all schemas) and `session` (the isolation level)."""
+query is new), `path` (as NAMES_QUERY has it; one row of all schemas), `own_types` (names of its temporary types) and
+`session` (the isolation level)."""

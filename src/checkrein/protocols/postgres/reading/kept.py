@@ -8,7 +8,7 @@ from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
 from checkrein.protocols.sql.shape import shape_of
 
 Readings = tuple[Reading, ...]
-Own = tuple[tuple[object, object], ...]
+Own = tuple[tuple[tuple[object, object], ...], frozenset[str]]
 Space = tuple[int, tuple[str, ...], bool, Own, str]
 
 
@@ -76,7 +76,8 @@ class Kept:
             return self.space
         if catalog is None or not catalog.identity or catalog.uncommitted:
             return -1
-        key = (catalog.identity, names.search_path, names.known, tuple(names.temporary.items()), names.why)
+        own = (tuple(names.temporary.items()), names.types)
+        key = (catalog.identity, names.search_path, names.known, own, names.why)
         number = self.spaces.get(key, -1)
         if number < 0:
             if len(self.spaces) >= limits.READING_SPACES:

@@ -84,14 +84,18 @@ def find_type(reader: Reader, node: Node) -> CatalogType:
 
 
 def type_named(reader: Reader, names: list[str]) -> CatalogType | None:
-    """Return the type of that (qualified or not) name."""
+    """Return the type of that (qualified or not) name.
+
+    An unqualified name is looked for in the session's temporary schema before pg_catalog (PostgreSQL manual 20.11.1):
+    a domain there may check, by a function of anyone's, what is cast to it.
+    """
     catalog = reader.catalog
     if len(names) >= 2:
         return catalog.types_by_name.get((names[-2], names[-1]))
-    if not reader.names.known and ("pg_catalog", names[0]) not in catalog.types_by_name:
+    if not reader.names.known:
         reader.concede(reader.names.why or UNKNOWN)
-    if names[0] in reader.names.temporary:
-        reader.concede("a temporary relation has the name of a type")
+    if names[0] in reader.names.temporary or names[0] in reader.names.types:
+        reader.concede(f'"{names[0]}" may be a type of the temporary schema; write it with its schema')
     path = reader.names.search_path
     if "pg_catalog" not in path:
         path = ("pg_catalog", *path)
