@@ -18,6 +18,7 @@ from checkrein.adapters.worker import Worker
 from checkrein.app import authority, trust
 from checkrein.app.metrics import OPEN_SESSIONS
 from checkrein.app.policies import PolicySet
+from checkrein.app.processors import processors
 from checkrein.app.readiness import Ready
 from checkrein.app.reloading import Reloading
 from checkrein.app.services import Services, password_of
@@ -57,7 +58,7 @@ class Application:
         self.config = config
         self.specs = specs
         self.version = version
-        self.sessions = Sessions()
+        self.sessions = Sessions(config.busy_poll and processors() >= 2)
         self.addresses: dict[str, tuple[str, int]] = {}
         self.ca: Path | None = None
         self.control_url = ""

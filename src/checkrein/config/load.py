@@ -85,6 +85,7 @@ class _Resolver:
             local_approver=gateway.people.local_approver,
             targets=resolve_targets(gateway, self.folder, self.protocols, self.report, self.warn),
             recording=Recording(gateway.recording.durability),
+            busy_poll=gateway.busy_poll == "auto",
             warnings=tuple(self.warnings),
         )
         if self.problems:

@@ -121,3 +121,4 @@ class Gateway(StrictModel):
     policies: Text = "./policies"
     targets: tuple[TargetModel, ...] = ()
     recording: Recording = Recording()
+    busy_poll: Literal["auto", "off"] = "auto"

@@ -66,7 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that holds. Every path is absolute, every reference to a file too.
 
     `issuers` are the configured ones; the embedded issuer's rules come from `embedded_rules(url)` once the address of
-    the control listener is known. `warnings` are problems that do not refuse.
+    the control listener is known. `busy_poll` is False where it is off. `warnings` are problems that do not refuse.
     """
 
     file: str
@@ -81,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     local_approver: bool
     targets: dict[str, Target]
     recording: Recording
+    busy_poll: bool = True
     warnings: tuple[Problem, ...] = ()
 
     def embedded_url(self, port: int | None = None) -> str:

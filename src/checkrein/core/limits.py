@@ -96,6 +96,9 @@ LINE_BYTES: Final = 8 * 1024 * 1024
 SEGMENT_TAIL_BYTES: Final = 64 * 1024
 """What of a segment may be compressed on the data path as it closes (about 0.2 ms); more goes to the thread again."""
 
+POLL_SECONDS: Final = 0.0001
+"""How long the loop polls for more after input that is soon followed by more, before it sleeps."""
+
 SYNC_SECONDS: Final = 0.05
 """Until an event that nobody waits for is fsynced."""
 

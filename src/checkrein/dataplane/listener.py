@@ -12,6 +12,7 @@ from typing import Any, cast
 from checkrein.core.limits import MAX_CONNECTIONS
 from checkrein.core.session import Cancelled, Killed, SessionContext
 from checkrein.core.spec import ProtocolSpec
+from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
 from checkrein.dataplane.relay import Generators, Relay
 from checkrein.dataplane.tasks import Tasks
@@ -26,11 +27,12 @@ CANCEL_KEY_BYTES = 8
 class Sessions:
     """The sessions that are open in this process, by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, poll: bool = False) -> None:
         self.by_id: dict[str, Relay] = {}
         self._none = asyncio.Event()
         self.opened = 0
         self.generators = Generators()
+        self.polling = Polling(poll)
 
     def add(self, relay: Relay) -> None:
         """Keep a session until it closes."""
@@ -132,6 +134,7 @@ class Listener:
             self._tasks.spawn,
             sessions.remove,
             sessions.generators,
+            sessions.polling,
         )
         sessions.add(relay)
         relay.client.connection_made(transport)

@@ -17,6 +17,7 @@ from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
 from checkrein.core.session import Killed, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Close, Send, Steps
+from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
 from checkrein.dataplane.transports import Endpoint
 from checkrein.dataplane.work import Work
@@ -34,14 +35,13 @@ CLOSE_SECONDS = 5.0
 
 
 class Generators:
-    """How many generators were opened and closed: equal when nothing runs. `chunks` counts what was received."""
+    """How many generators were opened and closed: equal when nothing runs."""
 
-    __slots__ = ("chunks", "closed", "opened")
+    __slots__ = ("closed", "opened")
 
     def __init__(self) -> None:
         self.opened = 0
         self.closed = 0
-        self.chunks = 0
 
 
 class Lane:
@@ -71,6 +71,7 @@ class Relay:
         spawn: Callable[[Any], asyncio.Task[Any]],
         on_closed: Callable[[Relay], None],
         count: Generators,
+        polling: Polling,
     ) -> None:
         self.gate = gate
         self.id = session
@@ -78,6 +79,7 @@ class Relay:
         self.client = Endpoint(CLIENT, self)
         self.target = Endpoint(TARGET, self)
         self._count = count
+        self._polling = polling
         self._work = Work(self, services)
         self._spawn = spawn
         self._on_closed = on_closed
@@ -92,7 +94,7 @@ class Relay:
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._reason = ""
         self._finished = False
-        self._polling = False
+        self._hangup_due = False
         self._gone = False
         self._watching = False
 
@@ -205,14 +207,14 @@ class Relay:
                 self._poll_later()
 
     def _poll_later(self) -> None:
-        if not self._polling:
-            self._polling = True
+        if not self._hangup_due:
+            self._hangup_due = True
             asyncio.get_running_loop().call_later(HANGUP_POLL_SECONDS, self._poll)
 
     def _poll(self) -> None:
         """Look whether a client that is not read has gone. What it sent before an orderly end still goes to a slow
         target; behind a question that waits for a person it does not."""
-        self._polling = False
+        self._hangup_due = False
         parked = self._from_client.held >= PARKED_INPUT
         if self._finished or not (parked or self._stuffed or TARGET in self._full):
             return
@@ -232,7 +234,6 @@ class Relay:
 
     def _receive(self, lane: Lane, side: Side, data: bytes) -> None:
         """Have bytes judged: most are dealt with at once, and what is left is to be written."""
-        self._count.chunks += 1
         try:
             verb = self.gate.receive(side, data, time.time())
         except Exception as error:  # noqa: BLE001 - whatever breaks inside a session ends that session, closed
@@ -245,6 +246,7 @@ class Relay:
             if type(step) is Send:
                 self._write(step)
         self._weigh()
+        self._polling.arrived(side)
         if lane.queue or lane.end:
             self._next(lane)
 
