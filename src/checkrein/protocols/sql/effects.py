@@ -7,15 +7,19 @@ from checkrein.protocols.sql.lineage import Read, Value
 
 
 class EffectLog:
-    """What was found so far. `effects` are whole ones; `reads` become (select, relation) effects when reading ends."""
+    """What was found so far. `effects` are whole ones; `reads` become (select, relation) effects when reading ends.
 
-    __slots__ = ("effects", "literals", "parameters", "reads", "relations", "stored", "uses")
+    `constants` are all constants and parameters of the text, in the order in which they were read.
+    """
+
+    __slots__ = ("constants", "effects", "literals", "parameters", "reads", "relations", "stored", "uses")
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.reads: list[Read] = []
         self.uses: dict[Use, None] = {}
         self.stored: dict[str, None] = {}
+        self.constants: list[Value] = []
         self.literals: list[Literal] = []
         self.parameters: dict[int, dict[Origin, None]] = {}
         self.relations: dict[int, Relation] = {}
@@ -36,6 +40,12 @@ class EffectLog:
             self.parameters.setdefault(constant.parameter, {}).update(dict.fromkeys(origins))
         elif constant.start >= 0:
             self.literals.append(Literal(constant.start, constant.end, origins))
+
+    def within(self, first: int, end: int, origins: tuple[Origin, ...]) -> None:
+        """Note that the constants from the `first` to before the `end` are part of what stands beside these."""
+        if origins:
+            for constant in self.constants[first:end]:
+                self.beside(constant, origins)
 
     def secret(self, start: int, end: int) -> None:
         """Note a constant that is a credential whatever it stands beside."""

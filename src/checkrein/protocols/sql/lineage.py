@@ -123,6 +123,11 @@ class Read:
         self.columns: set[str] = set()
 
 
+def bare(value: Value) -> bool:
+    """Return whether a value is one constant or parameter of the text."""
+    return value.constant and (value.start >= 0 or value.parameter >= 0)
+
+
 def merge_origins(values: Iterable[Value]) -> tuple[Origin, ...]:
     """Return the origins of several values, each once, in order."""
     found: dict[Origin, None] = {}

@@ -114,6 +114,47 @@ def test_constants_are_kept_with_the_columns_they_stand_beside(shop: Shop) -> No
     }
     assert found == {"'ä''b'": {"ssn"}, "'x'": {"name"}, "5": {"id"}}
     assert {n: {o.column for o in origins} for n, origins in statement.parameter_origins.items()} == {1: {"name"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("update customers set ssn = 'a' || reverse('b') || $1, name = 'c'", {"a": "ssn", "b": "ssn", "c": "name"}),
+        ("update customers set (ssn, name) = ('a', 'b')", {"a": "ssn name", "b": "ssn name"}),
+        ("update customers set (ssn, name) = (select 'a', 'b')", {"a": "ssn name", "b": "ssn name"}),
+        (
+            "insert into customers (id, ssn) values (1, 'a' || 'b'), (2, reverse('c'))",
+            {"a": "ssn", "b": "ssn", "c": "ssn"},
+        ),
+        ("insert into customers (id, ssn) values (1, case when 1 = 1 then 'a' else $1 end)", {"a": "ssn"}),
+        ("insert into customers (id) values (1) on conflict (id) do update set ssn = 'a' || $1", {"a": "ssn"}),
+        ("select 1 from customers where ssn = 'a' || reverse('b')", {"a": "ssn", "b": "ssn"}),
+        ("select 1 from customers where 'a' || reverse('b') = ssn", {"a": "ssn", "b": "ssn"}),
+        ("select 1 from customers where ssn = any (array['a', reverse('b')])", {"a": "ssn", "b": "ssn"}),
+        ("select 1 from customers where (ssn, name) = ('a', 'b')", {"a": "ssn name", "b": "ssn name"}),
+        ("select 1 from customers where ssn between 'a' and 'b' || $1", {"a": "ssn", "b": "ssn"}),
+        ("select 1 from customers where ssn in ('a', 'b' || 'c')", {"a": "ssn", "b": "ssn", "c": "ssn"}),
+        ("select 1 from customers where ssn = (select 'a' || 'b')", {"a": "ssn", "b": "ssn"}),
+        ("select 1 from customers where ssn = 'a' and name = 'b'", {"a": "ssn", "b": "name"}),
+    ],
+)
+def test_constants_within_an_expression_stand_beside_its_column(shop: Shop, text: str, wanted: dict[str, str]) -> None:
+    """Written or compared, however deep: what the client typed there is digested in the journal; so are parameters."""
+    statement = shop.read(text)
+    found: dict[str, set[str]] = {}
+    for literal in statement.literals:
+        typed = text[literal.start : literal.end].strip("'")
+        if not typed.isdigit():
+            found.setdefault(typed, set()).update(origin.column for origin in literal.origins)
+    assert statement.complete, statement.conceded
+    assert found == {typed: set(columns.split()) for typed, columns in wanted.items()}
+    assert ("$1" in text) == (
+        "ssn" in {one.column for origins in statement.parameter_origins.values() for one in origins}
+    )
+
+
+def test_a_password_is_one(shop: Shop) -> None:
+    """It stands beside no column, and is one whatever the policy."""
     role = shop.read("alter role someone password $x$hunter2$x$")
     assert [literal.password for literal in role.literals] == [True]
     assert role.text[role.literals[0].start : role.literals[0].end] == "$x$hunter2$x$"

@@ -35,6 +35,7 @@ def constant(reader: Reader, node: Node, scope: Scope) -> Value:
     if not reader.views and start >= 0:
         value.start = start
         value.end = token_end(reader.data, start)
+        reader.log.constants.append(value)
     return value
 
 
@@ -53,6 +54,7 @@ def parameter(reader: Reader, node: Node, scope: Scope) -> Value:
     value = Value(constant=True)
     if not reader.views:
         value.parameter = int(node.get("number", 0)) - 1
+        reader.log.constants.append(value)
         reader.log.parameters.setdefault(value.parameter, {})
     return value
 

@@ -61,7 +61,7 @@ def _action(reader: Reader, when: Node, scope: Scope, target: writes.Target, nod
         for item in when.get("targetList", []):
             writes.subscripts(reader, item.get("ResTarget", {}), scope)
         names = names or [column.name for column in target.relation.columns]
-        writes.written(reader, target, names, [reader.exprs(when.get("values"), scope)])
+        writes.written(reader, target, names, writes.read_rows(reader, target, names, [when.get("values", [])], scope))
         writes.write_effect(reader, "insert", target, names, node)
     elif command != "CMD_NOTHING":
         reader.concede("an unknown action of MERGE")

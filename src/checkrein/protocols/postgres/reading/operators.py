@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+from checkrein.core.statement import Origin
 from checkrein.protocols.postgres.catalog import CatalogOperator
 from checkrein.protocols.postgres.known import operator_known as known_operator
 from checkrein.protocols.postgres.reading import coercion, overloads
 from checkrein.protocols.postgres.reading.overloads import Candidate
 from checkrein.protocols.postgres.reading.scope import Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
-from checkrein.protocols.sql.lineage import BOOLEAN, Value, compute
+from checkrein.protocols.sql.lineage import BOOLEAN, Value, bare, compute
 
 _FIELDS = frozenset({"kind", "name", "lexpr", "rexpr", "location", "rexpr_list_start", "rexpr_list_end"})
 _BOOLEAN_KINDS = frozenset(
@@ -32,9 +33,10 @@ _OPEN = frozenset({coercion.UNKNOWN, coercion.PARAMETER})
 class Operand:
     """One side of an operation: its value, the types it may have, and the same of its parts, of a row or list."""
 
-    __slots__ = ("parts", "row", "types", "value")
+    __slots__ = ("first", "parts", "row", "types", "value")
 
-    def __init__(self, value: Value, types: tuple[int, ...], parts: list[Operand], row: bool) -> None:
+    def __init__(self, value: Value, types: tuple[int, ...], parts: list[Operand], row: bool, first: int) -> None:
+        self.first = first  # of the constants in it, as they were read
         self.value = value
         self.types = types
         self.parts = parts
@@ -51,10 +53,11 @@ def read_operation(reader: Reader, node: Node, scope: Scope) -> Value:
         if left is None or "A_Expr" not in left:
             break
         node = left["A_Expr"]
+    first = len(reader.log.constants)
     operand = _operand(reader, chain[-1]["lexpr"], scope) if "lexpr" in chain[-1] else None
     for node in reversed(chain):
         value = _operation(reader, node, operand, scope)
-        operand = Operand(value, (value.type,), [], False)
+        operand = Operand(value, (value.type,), [], False, first)
     return BOOLEAN if operand is None else operand.value
 
 
@@ -73,10 +76,11 @@ def type_of(node: Node | None, value: Value) -> int:
 
 def _operand(reader: Reader, node: Node | None, scope: Scope) -> Operand:
     """Read one side. The parts of a row and of a list are read here, so that their types are known."""
+    first = len(reader.log.constants)
     inner = None if node is None else node.get("RowExpr", node.get("List"))
     if node is None or inner is None:
         value = reader.expr(node, scope)
-        return Operand(value, (type_of(node, value),), [], False)
+        return Operand(value, (type_of(node, value),), [], False, first)
     reader.enter()
     parts = [_operand(reader, part, scope) for part in inner.get("args", inner.get("items", []))]
     reader.leave()
@@ -91,7 +95,7 @@ def _operand(reader: Reader, node: Node | None, scope: Scope) -> Operand:
     else:
         reader.only("List", inner, frozenset({"items"}))
         made.constant = all(value.constant for value in values)
-    return Operand(made, (coercion.RECORD,) if row else (), parts, row)
+    return Operand(made, (coercion.RECORD,) if row else (), parts, row, first)
 
 
 def _operation(reader: Reader, node: Node, left: Operand | None, scope: Scope) -> Value:
@@ -100,7 +104,8 @@ def _operation(reader: Reader, node: Node, left: Operand | None, scope: Scope) -
     right = _operand(reader, node.get("rexpr"), scope)
     found = _resolved(reader, node, kind, left, right)
     type = _result(reader, found, left, right)
-    _note_constants(reader, node, None if left is None else left.value, right.value)
+    if left is not None:
+        _note_constants(reader, left, right)
     values = [right.value] if left is None else [left.value, right.value]
     for value in values:
         if value.origins:
@@ -179,29 +184,20 @@ def _left_type(found: list[CatalogOperator]) -> int:
     return 0 if len(types) != 1 or types & coercion.POLYMORPHIC else types.pop()
 
 
-def _note_constants(reader: Reader, node: Node, left: Value | None, right: Value) -> None:
-    """Note constants that stand beside columns, in lists as well."""
-    if left is None:
-        return
-    if left.origins and right.constant:
-        for value in constants_in(reader, node.get("rexpr"), right):
-            reader.log.beside(value, left.origins)
-    elif left.constant and right.origins:
-        reader.log.beside(left, right.origins)
+def _note_constants(reader: Reader, left: Operand, right: Operand) -> None:
+    """Note the constants of a side that has no columns: they stand beside those of the other."""
+    end = len(reader.log.constants)
+    if not right.value.origins:
+        _beside(reader, right, end, left.value.origins)
+    elif not left.value.origins:
+        _beside(reader, left, right.first, right.value.origins)
 
 
-def constants_in(reader: Reader, node: Node | None, value: Value) -> list[Value]:
-    """Return the constants of a constant expression: itself, or the elements of a list or array."""
-    if node is None or value.start >= 0 or value.parameter >= 0:
-        return [value]
-    inner = node.get("List", node.get("A_ArrayExpr"))
-    if inner is None:
-        cast = node.get("TypeCast")
-        return [] if cast is None else constants_in(reader, cast.get("arg"), value)
-    found: list[Value] = []
-    for element in inner.get("items", inner.get("elements", [])):
-        found.append(reader.expr(element, Scope()))
-    return found
+def _beside(reader: Reader, side: Operand, end: int, origins: tuple[Origin, ...]) -> None:
+    if bare(side.value):  # a constant that a sub-select gave is found so too
+        reader.log.beside(side.value, origins)
+    else:
+        reader.log.within(side.first, end, origins)
 
 
 def check_any(reader: Reader, names: list[str], types: list[tuple[int, ...]]) -> list[CatalogOperator]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect, Origin
-from checkrein.protocols.postgres.catalog import CatalogRelation, ForeignKey
+from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.doors import RAW_STORAGE, SETTING
 from checkrein.protocols.postgres.housekeeping import is_system
-from checkrein.protocols.postgres.reading import conditions, finish, queries, ranges, targets, views
-from checkrein.protocols.postgres.reading.names import origin_of, relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading import conditions, finish, keys, queries, ranges, targets, views
+from checkrein.protocols.postgres.reading.names import relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader
-from checkrein.protocols.sql.lineage import Column, Value
+from checkrein.protocols.sql.lineage import Column, Value, bare
 
 _INSERT: Final = frozenset(
     {"relation", "cols", "selectStmt", "onConflictClause", "returningClause", "withClause", "override"}
@@ -100,15 +100,33 @@ def _input(reader: Reader, query: Node | None, scope: Scope, target: Target, nam
     if rows is not None and len(rows) == 1 and "sortClause" not in select and "withClause" not in select:
         items = rows[0].get("List", {}).get("items", [])
         width = _width(items, names)
-        written(reader, target, names[:width], [reader.exprs(items, Scope(scope))])
+        written(reader, target, names[:width], read_rows(reader, target, names, [items], Scope(scope)))
         return width
     if rows is not None and "withClause" not in select:
-        inner = Scope(scope)
-        read = [reader.exprs(row.get("List", {}).get("items"), inner) for row in rows]
+        listed = [row.get("List", {}).get("items", []) for row in rows]
+        read = read_rows(reader, target, names, listed, Scope(scope))
         written(reader, target, names[: len(read[0])], read)
     found = reader.select(reader, select, Scope(scope))
     written(reader, target, names[: len(found)], [[column.value for column in found]])
     return len(found)
+
+
+def read_rows(
+    reader: Reader, target: Target, names: list[str], rows: list[list[Node]], scope: Scope
+) -> list[list[Value]]:
+    """Read rows of expressions that are written to these columns: constants within stand beside them."""
+    origins = [base_origins(reader, target, name) for name in names]
+    log = reader.log
+    found: list[list[Value]] = []
+    for row in rows:
+        read: list[Value] = []
+        for at, item in enumerate(row):
+            first = len(log.constants)
+            read.append(reader.expr(item, scope))
+            if at < len(origins) and not bare(read[at]):
+                log.within(first, len(log.constants), origins[at])
+        found.append(read)
+    return found
 
 
 def written(reader: Reader, target: Target, names: list[str], rows: list[list[Value]]) -> None:
@@ -128,7 +146,7 @@ def written(reader: Reader, target: Target, names: list[str], rows: list[list[Va
                 reader.log.beside(value, beside)
             else:
                 reader.log.store(value, "written elsewhere")
-    probed(reader, target, names)
+    keys.probed(reader, target.relation, origins)
 
 
 def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...]:
@@ -137,66 +155,6 @@ def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...
         if column.real == name:
             return column.value.origins
     return ()
-
-
-def probed(reader: Reader, target: Target, names: list[str]) -> None:
-    """Writing a column that stands in a unique key or at either end of a foreign key tells whether a value is there.
-
-    Through a view, the columns of the tables under it are written.
-    """
-    known: dict[int, tuple[set[str], list[ForeignKey]]] = {}
-    for origin in [origin for name in names for origin in base_origins(reader, target, name)]:
-        if origin.oid not in known:
-            relation = reader.catalog.relations_by_oid.get(origin.oid, target.relation)
-            known[origin.oid] = _telling(reader, relation)
-        telling, foreign = known[origin.oid]
-        if origin.column in telling:
-            reader.log.use(Value(origins=(origin,)), "written to a key", 0)
-        for key in foreign:
-            if origin.column in key.columns:
-                refers(reader, key.referenced_oid, key.referenced_columns)
-
-
-def refers(reader: Reader, oid: int, names: tuple[str, ...]) -> None:
-    """Note that a foreign key tells whether values stand in these columns of the relation that it refers to."""
-    for relation in reader.related((oid,)):
-        reader.relations[relation.oid] = relation
-        found = [origin for origin in [_origin(relation, name) for name in names] if origin is not None]
-        reader.log.use(Value(origins=tuple(found)), "referred to by a key", 0)
-
-
-def _telling(reader: Reader, relation: CatalogRelation) -> tuple[set[str], list[ForeignKey]]:
-    """Return the columns that keys look at, here and in partitions and children, where the rows may go, and the
-    foreign keys there."""
-    found: set[str] = set()
-    foreign: list[ForeignKey] = []
-    for one in _descent(reader, relation):
-        found.update(one.keyed)
-        for unique in one.unique_keys:
-            found.update(unique)
-        for key in one.foreign_keys:
-            found.update(key.columns)
-            foreign.append(key)
-        found.update(_referenced(reader, one))
-    return found, foreign
-
-
-def _descent(reader: Reader, relation: CatalogRelation) -> list[CatalogRelation]:
-    """Return a relation and all that inherits from it, each once."""
-    found = {relation.oid: relation}
-    left = [relation]
-    while left:
-        for oid in left.pop().children:
-            child = reader.catalog.relations_by_oid.get(oid)
-            if child is not None and oid not in found:
-                found[oid] = child
-                left.append(child)
-    return list(found.values())
-
-
-def _referenced(reader: Reader, relation: CatalogRelation) -> set[str]:
-    """Return the columns of a relation that foreign keys elsewhere refer to."""
-    return set(finish.referenced_columns(reader.catalog).get(relation.oid, ()))
 
 
 def _conflict(reader: Reader, node: Node, scope: Scope, target: Target, relation: Node) -> None:
@@ -259,7 +217,10 @@ def assignments(reader: Reader, nodes: list[Node], scope: Scope, target: Target)
         subscripts(reader, part, scope)
         if any("A_Indices" in step for step in part.get("indirection", [])):  # it fails by what is there
             reader.log.use(Value(origins=base_origins(reader, target, name)), "assigned in part", 0)
+        first = len(reader.log.constants)
         value = reader.expr(part.get("val"), scope)
+        if not bare(value):
+            reader.log.within(first, len(reader.log.constants), base_origins(reader, target, name))
         names.append(name)
         written(reader, target, [name], [[value]])
     return names
@@ -354,11 +315,3 @@ def _rewritten(reader: Reader, relation: CatalogRelation) -> None:
         reader.concede(f'"{relation.name}" has rewrite rules')
     if relation.triggers and relation.kind == "v":
         reader.concede(f'view "{relation.name}" has triggers')
-
-
-def _origin(relation: CatalogRelation, name: str) -> Origin | None:
-    """Return a column of a relation as an origin, None when it has none of that name."""
-    for column in relation.columns:
-        if column.name == name:
-            return origin_of(relation, name, column.number)
-    return None
