@@ -122,7 +122,21 @@ def test_pg_a02_the_longest_message_that_may_be(world: World) -> None:
             assert b"8388608" in raw.seen
 
 
+def _assigned(names: int, deep: int, gap: bytes = b" ") -> bytes:
+    """Multiple assignments within one another: the parse tree has each source once for each of the names."""
+    text = b"SELECT 1"
+    for _ in range(deep):
+        listed = b"id, " * (names - 1) + b"id"
+        text = b"WITH w AS (UPDATE open_items SET (" + listed + b")" + gap + b"= (" + text + b") RETURNING 1) SELECT 1"
+    return text
+
+
 DEEP = {
+    "assignments": _assigned(10, 8),
+    "assignments of two": _assigned(2, 25),
+    "assignments with comments": _assigned(10, 8, b"/* = */"),
+    "wide assignments": _assigned(1000, 2, b"--\n"),
+    "one wide assignment": b"UPDATE open_items SET (" + b"id," * 3999 + b"id) = ROW(" + b"1," * 3999 + b"1)",
     "parentheses": b"SELECT " + b"(" * 10_000 + b"1" + b")" * 10_000,
     "many parentheses": b"SELECT " + b"(" * 200_000 + b"1" + b")" * 200_000,
     "operators": b"SELECT 1" + b"+1" * 100_000,

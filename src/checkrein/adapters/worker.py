@@ -19,7 +19,7 @@ from checkrein.core.errors import Unavailable
 from checkrein.core.limits import STATEMENT_WORKER_SECONDS
 from checkrein.core.steps import Offload
 
-WORKER_MEMORY_BYTES: Final = 2 * 1024**3
+WORKER_MEMORY_BYTES: Final = 1024**3
 """Address space of the worker: a parse that wants more is killed, not the machine."""
 
 

@@ -39,6 +39,9 @@ STATEMENT_IN_PROCESS_BYTES: Final = 8 * 1024
 STATEMENT_IN_PROCESS_TOKENS: Final = 2000
 """Above this many tokens likewise: depth follows tokens, and depth is what crashes parsers."""
 
+STATEMENT_COPIED_CHARACTERS: Final = 1024 * 1024
+"""Most characters that the tree of a text parsed in process may tell of, those told of repeatedly counted each time."""
+
 STATEMENT_WORKER_SECONDS: Final = 5.0
 """Hard stop of one parse in the worker, queueing included; then it is killed and the statement refused."""
 

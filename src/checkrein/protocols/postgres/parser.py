@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import math
 import re
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def _library() -> ctypes.CDLL:
 
 _LIBRARY = _library()
 _TOKEN = re.compile(r"[\w$]+|[^\w\s]")
+_SET = re.compile(r"\bset\b", re.IGNORECASE)
+_ASSIGNED = re.compile(r"\)\s*(?:=|--|/\*)")
+"""What may end the names of a multiple assignment, comments between the two characters included."""
 
 
 def parse_json(text: str) -> bytes | SyntaxProblem:
@@ -96,12 +100,25 @@ def decode(tree: bytes) -> dict[str, Any]:
 
 
 def fits_in_process(text: str) -> bool:
-    """Say whether a text is small enough to be parsed without the worker."""
-    if len(text) <= limits.STATEMENT_IN_PROCESS_TOKENS:
-        return True
-    if len(text) > limits.STATEMENT_IN_PROCESS_BYTES:
+    """Say whether a text is small enough, and its tree will be, to be parsed without the worker."""
+    if len(text) > limits.STATEMENT_IN_PROCESS_BYTES or _grows(text):
         return False
-    return len(_TOKEN.findall(text)) <= limits.STATEMENT_IN_PROCESS_TOKENS
+    tokens = limits.STATEMENT_IN_PROCESS_TOKENS
+    return len(text) <= tokens or len(_TOKEN.findall(text)) <= tokens
+
+
+def _grows(text: str) -> bool:
+    """Say whether the tree may be out of all proportion to its text.
+
+    In `SET (a, b, c) = source` the tree has the source once for each name (gram.y, set_clause), and the source may hold
+    further ones: a text of 600 characters may have a tree of gigabytes. Names are told by commas, so `m` such lists
+    over `c` commas copy a source at most (c / m + 1) ** m times, whatever the commas are.
+    """
+    lists = len(_ASSIGNED.findall(text))
+    if not lists or _SET.search(text) is None:
+        return False
+    room = limits.STATEMENT_COPIED_CHARACTERS / max(len(text), 1)
+    return lists * math.log(text.count(",") / lists + 1) > math.log(max(room, 1))
 
 
 def grammar_major() -> int:
