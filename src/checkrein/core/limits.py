@@ -286,6 +286,15 @@ MASK_NAMES: Final = 4096
 READING_DEPTH: Final = 1200
 """Expressions and queries inside one another; deeper concedes: a compiled build walks on the C stack."""
 
+READING_TARGETS: Final = 1664
+"""Columns of one target list, stars spelt out: the most that PostgreSQL's rows have (MaxTupleAttributeNumber)."""
+
+READING_SPELT: Final = 50_000
+"""Columns that all stars of a statement, within one another, stand for; more concede: they may double at each level."""
+
+READING_EFFECTS: Final = 20_000
+"""Effects of one statement, those of views and partitions included; more concede."""
+
 READING_VIEWS: Final = 16
 """Views inside views that are looked through."""
 

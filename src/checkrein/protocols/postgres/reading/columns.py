@@ -107,6 +107,7 @@ def star(reader: Reader, names: list[str], scope: Scope) -> list[Column]:
         if source.open:
             reader.concede(f'the columns of "{source.alias}" are not known')
         columns.extend(source.columns)
+    reader.spell(len(columns))
     for column in columns:
         column.used()
     return columns

@@ -77,7 +77,11 @@ GUARD_DOORS: Final = frozenset(
 
 
 def _through(reader: Reader, relation: CatalogRelation, via: tuple[str, ...]) -> None:
-    """Note what a view's definition reads, calls and compares."""
+    """Note what a view's definition reads, calls and compares, once for each way that leads to it."""
+    way = (relation.oid, via)
+    if way in reader.work.ways:
+        return
+    reader.work.ways.add(way)
     found = views.reading_of(reader, relation)
     name = relation_name(relation)
     if found.conceded:

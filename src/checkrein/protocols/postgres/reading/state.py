@@ -7,7 +7,7 @@ need not import each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -24,6 +24,18 @@ from checkrein.protocols.sql.effects import EffectLog
 from checkrein.protocols.sql.lineage import Column, Value
 
 Handler = Callable[["Reader", Node, Scope], Value]
+
+
+class Work:
+    """What one statement's reading did: how many columns stars stood for, views that were read, which it shares with
+    their reading, and those that were followed, with the views on the way."""
+
+    __slots__ = ("spelt", "views", "ways")
+
+    def __init__(self) -> None:
+        self.spelt = 0
+        self.views: dict[int, Any] = {}
+        self.ways: set[tuple[int, tuple[str, ...]]] = set()
 
 
 class Reader:
@@ -53,6 +65,7 @@ class Reader:
         "text",
         "via",
         "views",
+        "work",
         "write_statement",
         "writes",
     )
@@ -66,6 +79,7 @@ class Reader:
         self.log = EffectLog()
         self.depth = 0
         self.views = 0
+        self.work = Work()
         self.via: tuple[str, ...] = ()
         self.start = 0
         self.end = len(self.data)
@@ -98,7 +112,9 @@ class Reader:
         return len(self.data[:location].decode(errors="ignore")) + 1
 
     def effect(self, effect: Effect) -> None:
-        """Note an effect."""
+        """Note an effect. Concedes when there are more than policy can be asked about."""
+        if len(self.log.effects) >= limits.READING_EFFECTS:
+            self.concede("it touches too much, counted with what its views and partitions do")
         self.log.effects.append(effect)
 
     def related(self, oids: tuple[int, ...]) -> list[CatalogRelation]:
@@ -130,6 +146,7 @@ class Reader:
         other.expressions, other.select, other.merge = self.expressions, self.select, self.merge
         other.write_statement, other.statement = self.write_statement, self.statement
         other.depth = self.depth + 1
+        other.work = self.work
         kind, node = parse_one(other, text)
         if kind == "ExecuteStmt":
             self.concede("a prepared statement executes another")
@@ -148,6 +165,12 @@ class Reader:
         self.changes_names = self.changes_names or other.changes_names
         self.data_modifying = self.data_modifying or other.data_modifying
         return other
+
+    def spell(self, columns: int) -> None:
+        """Note that a star stands for so many columns. Concedes when they grow beyond all use."""
+        self.work.spelt += columns
+        if self.work.spelt > limits.READING_SPELT:
+            self.concede("its stars stand for too many columns")
 
     def enter(self) -> None:
         """Go one level deeper. Pair with `leave`; after an exception the Reader is not used again for walking."""

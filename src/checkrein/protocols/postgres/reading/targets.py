@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from checkrein.core import limits
 from checkrein.protocols.postgres.reading import columns
 from checkrein.protocols.postgres.reading.names import fields_of
 from checkrein.protocols.postgres.reading.scope import Scope
@@ -43,6 +44,8 @@ def read_targets(reader: Reader, nodes: list[Node], scope: Scope) -> list[Column
         reader.only("ResTarget", target, _TARGET)
         expanded = _expanded(reader, target, scope)
         if expanded is not None:
+            if len(found) + len(expanded) > limits.READING_TARGETS:
+                reader.concede(f"a target list has more than {limits.READING_TARGETS} columns")
             found.extend(Column(column.name, column.value) for column in expanded)
             continue
         value = reader.expr(target.get("val"), scope)
@@ -63,6 +66,7 @@ def _expanded(reader: Reader, target: Node, scope: Scope) -> list[Column] | None
             return _fields(reader, indirection, scope)
         if source is None or len(indirection["indirection"]) > 1 or source.open:
             reader.concede("the fields of a composite value are not known")
+        reader.spell(len(source.columns))
         return [column for column in source.columns if column.used() is not None]
     return None
 

@@ -56,17 +56,22 @@ def lineage(reader: Reader, relation: CatalogRelation) -> list[Value] | None:
 
 
 def reading_of(reader: Reader, relation: CatalogRelation) -> ViewReading:
-    """Return the reading of a view's definition, cached."""
+    """Return the reading of a view's definition, cached: for this statement alone where it may not hold for others.
+
+    One that conceded inside another view may be read when it stands alone.
+    """
     key = (reader.catalog.identity, relation.oid)
     uncommitted = not reader.catalog.identity
     if relation.name in reader.names.temporary and relation.schema not in reader.catalog.schemas:
         uncommitted = True
-    found = None if uncommitted else _CACHE.get(key)
+    found: ViewReading | None = reader.work.views.get(relation.oid)
+    if found is None and not uncommitted:
+        found = _CACHE.get(key)
     if found is None:
-        found = _read(reader, relation)
+        found = reader.work.views[relation.oid] = _read(reader, relation)
         if len(_CACHE) >= limits.READING_VIEWS_KEPT:
             _CACHE.clear()
-        if not uncommitted:
+        if not uncommitted and not (found.conceded and reader.views):
             _CACHE[key] = found
     return found
 
@@ -84,6 +89,7 @@ def _read(reader: Reader, relation: CatalogRelation) -> ViewReading:
         return made
     inner = Reader(relation.definition, reader.around, reader.catalog, _QUALIFIED)
     inner.views = reader.views + 1
+    inner.work.views = reader.work.views
     inner.expressions = reader.expressions
     inner.select = reader.select
     inner.write_statement = reader.write_statement
@@ -124,9 +130,11 @@ def base_tables(reader: Reader, relation: CatalogRelation) -> list[int]:
     if not looked_through(relation):
         return []
     found: dict[int, None] = {}
-    for read in reading_of(reader, relation).always:
-        found[read.oid] = None
-        inner = reader.catalog.relations_by_oid.get(read.oid)
-        if inner is not None:
-            found.update(dict.fromkeys(base_tables(reader, inner)))
+    left = [relation]
+    while left:
+        for read in reading_of(reader, left.pop()).always:
+            inner = reader.catalog.relations_by_oid.get(read.oid)
+            if read.oid not in found and inner is not None and looked_through(inner):
+                left.append(inner)
+            found[read.oid] = None
     return list(found)
