@@ -71,10 +71,10 @@ def _bounded(world: World) -> Iterator[None]:
     assert world.gateway.process.poll() is None and world.gateway.process.pid == pid
 
 
-def _refused(world: World, text: bytes, code: str = "") -> None:
+def _refused(world: World, text: bytes, code: str = "", who: str = "bot") -> None:
     """Both protocols refuse the text, and the session goes on."""
     for way in (query, extended):
-        with world.raw() as raw:
+        with world.raw(who) as raw:
             shown = raw.ask(way(text))
             assert shown.startswith("E" + code) and shown.endswith(" ZI") and len(shown.split()) == 2, shown
             assert raw.ask(query(b"SELECT 1")) == "T D C ZI"
@@ -167,17 +167,28 @@ DEEP = {
 def test_pg_a41_depth(world: World, name: str) -> None:
     """Texts that nest or chain without end, each with a forbidden statement behind: refused, no crash, no hang."""
     with _bounded(world):
-        _refused(world, DEEP[name] + b"; DELETE FROM secret_keys")
+        _refused(world, DEEP[name] + b"; DELETE FROM secret_keys", who="breaker")
 
 
 @pytest.mark.parametrize("name", ["parentheses", "operators", "concatenations", "and", "unions", "casts"])
 def test_pg_a41_depth_alone(world: World, name: str) -> None:
     """The same without anything forbidden: refused or answered, in bounded time, and the session goes on."""
-    with _bounded(world), world.raw() as raw:
+    with _bounded(world), world.raw("breaker") as raw:
         for way in (query, extended):
             shown = raw.ask(way(DEEP[name]))
             assert shown.endswith(" ZI") and shown.count("Z") == 1, shown
         assert raw.ask(query(b"SELECT 1")) == "T D C ZI"
+
+
+def test_pg_a41_who_breaks_the_worker_waits_alone(world: World) -> None:
+    """A text that has the worker killed bars its principal from it for a while, in all sessions, and nobody else."""
+    large = b"SELECT name FROM open_items WHERE id IN (" + b"1," * 10_000 + b"1)"
+    with world.raw("breaker") as breaker, world.raw("breaker") as other, world.raw() as raw:
+        assert breaker.ask(query(DEEP["assignments"])) == "E42501 ZI"
+        assert other.ask(query(large)) == "E42501 ZI"
+        assert "had to be stopped" in other.last_error
+        assert other.ask(query(b"SELECT 1")) == "T D C ZI"
+        assert raw.ask(query(large)) == "T D C ZI"
 
 
 def test_pg_a41_breadth(world: World) -> None:
@@ -237,7 +248,7 @@ def _lives(world: World) -> None:
 
 def test_pg_a41_journal_keeps_the_refusal(world: World) -> None:
     """What was refused unread is in the journal with its text, and says so."""
-    with world.raw(application_name="a41-journal") as raw:
+    with world.raw("breaker", application_name="a41-journal") as raw:
         assert raw.ask(query(DEEP["parentheses"])).startswith("E")
     refused = [one for one in world.decided("a41-journal") if one["outcome"] == "refused"]
     assert len(refused) == 1

@@ -45,7 +45,7 @@ class Services:
     async def query(self, target: Target, profile: Profile, step: Query) -> Any | Unavailable:
         return Unavailable("no side link")
 
-    async def offload(self, step: Offload) -> Any | Unavailable:
+    async def offload(self, step: Offload, who: str) -> Any | Unavailable:
         return Unavailable("no worker")
 
     async def persist(self, session: str) -> Unavailable | None:

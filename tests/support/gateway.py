@@ -26,7 +26,7 @@ from tests.support.postgres import PASSWORD, Database
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
-AGENTS = {"bot": ("bots",), "reader": ("readers",), "stranger": ("nobody",)}
+AGENTS = {"bot": ("bots",), "breaker": ("bots",), "reader": ("readers",), "stranger": ("nobody",)}
 PEOPLE = {"anna": ("oncall",), "bert": ("oncall",), "carl": ("others",), "audrey": ("audit",), "root": ("platform",)}
 ROLES = "{admin: [platform], approver: [oncall, others], auditor: [audit]}"
 

@@ -91,9 +91,9 @@ class Services:
         """Ask the side link."""
         return await self._links.query(target, profile, step)
 
-    async def offload(self, step: Offload) -> Any | Unavailable:
+    async def offload(self, step: Offload, who: str) -> Any | Unavailable:
         """Run in the killable worker."""
-        return await self._worker.offload(step)
+        return await self._worker.offload(step, who)
 
     async def persist(self, session: str) -> Unavailable | None:
         """Bring a session's journal to stable storage, grouped with others."""

@@ -90,6 +90,9 @@ OPEN_APPROVALS_PER_PRINCIPAL: Final = 20
 SEGMENT_BYTES: Final = 1024 * 1024
 """A journal segment is closed, compressed and signed over at this size."""
 
+WORKER_BAR_SECONDS: Final = 30.0
+"""How long nothing is parsed in the worker for a principal whose text had it killed."""
+
 EVENT_BYTES: Final = 256 * 1024
 """One journal event; a longer statement text is kept whole up to STATEMENT_BYTES, samples are cut."""
 

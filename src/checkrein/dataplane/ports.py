@@ -23,8 +23,8 @@ class Services(Protocol):
     async def query(self, target: Target, profile: Profile, step: Query) -> Any | Unavailable:
         """Ask the side link."""
 
-    async def offload(self, step: Offload) -> Any | Unavailable:
-        """Run a pure function in the killable worker."""
+    async def offload(self, step: Offload, who: str) -> Any | Unavailable:
+        """Run a pure function in the killable worker for a principal."""
 
     async def persist(self, session: str) -> Unavailable | None:
         """Bring a session's journal to stable storage."""

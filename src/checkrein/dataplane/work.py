@@ -58,7 +58,7 @@ class Work:
         if kind is Breathe:
             return await asyncio.sleep(0)
         if kind is Offload:
-            return await self._services.offload(step)
+            return await self._services.offload(step, self._who())
         if kind is Authenticate:
             return await self._services.authenticate(step.claim, time.time())
         if kind is Dial:
@@ -70,6 +70,10 @@ class Work:
         if kind is CancelSession:
             return self._services.cancel(step.key)
         raise TypeError(f"a step that no relay knows: {kind.__name__}")
+
+    def _who(self) -> str:
+        principal = self._relay.gate.principal
+        return "" if principal is None else f"{principal.issuer}/{principal.subject}"
 
     def broke(self, session: str, error: Exception) -> None:
         """Report an error that ended a session."""
