@@ -54,10 +54,6 @@ class Client:
         """POST a JSON body. Return the JSON answer. Raises Refused, Unreachable."""
         return self.call("POST", path, json=body if body is not None else {})
 
-    def download(self, path: str, **query: Any) -> bytes:
-        """GET bytes. Raises Refused, Unreachable."""
-        return self._answer("GET", path, params=query).content
-
     def fetch(self, path: str, body: Any) -> bytes:
         """POST a JSON body. Return the answer's bytes. Raises Refused, Unreachable."""
         return self._answer("POST", path, json=body).content

@@ -24,4 +24,3 @@ CLOSED: Final = "closed"
 
 FORWARDED: Final = "forwarded"
 REFUSED: Final = "refused"
-OBSERVED: Final = "observed"

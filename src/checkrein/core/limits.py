@@ -207,7 +207,7 @@ SECRET_BYTES: Final = 64 * 1024
 
 # --- embedded issuer -------------------------------------------------------------------------
 ISSUER_TOKEN_SECONDS: Final = 900.0
-"""Lifetime of the embedded issuer's tokens."""
+"""Lifetime of the embedded issuer's tokens where `ttl` says nothing: as short as a client that fetches anew bears."""
 
 ISSUER_KEY_SECONDS: Final = 30 * 24 * 3600.0
 """Age at which its signing key is replaced; the old one stays published until its last token expired."""

@@ -67,7 +67,6 @@ class Relay:
         gate: Gate,
         services: Services,
         session: str,
-        client: str,
         spawn: Callable[[Any], asyncio.Task[Any]],
         on_closed: Callable[[Relay], None],
         count: Generators,
@@ -75,7 +74,6 @@ class Relay:
     ) -> None:
         self.gate = gate
         self.id = session
-        self.client_address = client
         self.client = Endpoint(CLIENT, self)
         self.target = Endpoint(TARGET, self)
         self._count = count
