@@ -35,11 +35,12 @@ CLOSE_SECONDS = 5.0
 
 
 class Generators:
-    """How many generators were opened and closed: equal when nothing runs."""
+    """How many generators were opened and closed: equal when nothing runs. `chunks` counts what was received."""
 
-    __slots__ = ("closed", "opened")
+    __slots__ = ("chunks", "closed", "opened")
 
     def __init__(self) -> None:
+        self.chunks = 0
         self.opened = 0
         self.closed = 0
 
@@ -232,6 +233,7 @@ class Relay:
 
     def _receive(self, lane: Lane, side: Side, data: bytes) -> None:
         """Have bytes judged: most are dealt with at once, and what is left is to be written."""
+        self._count.chunks += 1
         try:
             verb = self.gate.receive(side, data, time.time())
         except Exception as error:  # noqa: BLE001 - whatever breaks inside a session ends that session, closed
