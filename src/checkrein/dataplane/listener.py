@@ -12,9 +12,10 @@ from typing import Any, cast
 from checkrein.core.limits import MAX_CONNECTIONS
 from checkrein.core.session import Cancelled, Killed, SessionContext
 from checkrein.core.spec import ProtocolSpec
+from checkrein.dataplane.lanes import Generators
 from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
-from checkrein.dataplane.relay import Generators, Relay
+from checkrein.dataplane.relay import Relay
 from checkrein.dataplane.tasks import Tasks
 from checkrein.dataplane.transports import Endpoint
 from checkrein.gate.gate import Gate

@@ -17,6 +17,7 @@ from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
 from checkrein.core.session import Killed, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Close, Send, Steps
+from checkrein.dataplane.lanes import Generators, Lane
 from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
 from checkrein.dataplane.transports import Endpoint
@@ -32,32 +33,6 @@ HANGUP_POLL_SECONDS = 1.0
 
 CLOSE_SECONDS = 5.0
 """How long a closing transport may take to write what was sent before it is aborted."""
-
-
-class Generators:
-    """How many generators were opened and closed: equal when nothing runs. `chunks` counts what was received."""
-
-    __slots__ = ("chunks", "closed", "opened")
-
-    def __init__(self) -> None:
-        self.chunks = 0
-        self.opened = 0
-        self.closed = 0
-
-
-class Lane:
-    """One stream of generators. `queue` holds what comes after the one that waits."""
-
-    __slots__ = ("end", "held", "name", "queue", "step", "steps", "task")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.steps: Steps[None] | None = None
-        self.step: Any = None
-        self.task: asyncio.Task[None] | None = None
-        self.queue: collections.deque[bytes] = collections.deque()
-        self.held = 0
-        self.end = False
 
 
 class Relay:
