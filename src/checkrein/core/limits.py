@@ -67,6 +67,9 @@ SAMPLE_ROWS: Final = 5
 WHOLE_ROW_BYTES: Final = 64 * 1024
 """Rows up to this long are passed on whole, so that a session that ends amid a result can say so in an error."""
 
+HIDDEN_ROWS: Final = 65536
+"""Rows of one hidden answer, to a question of the gateway's own on a session's link: more than any of them gives."""
+
 HELD_BYTES: Final = 8 * 1024 * 1024
 """Rows of a hidden transaction held until COMMIT succeeded; more rolls back."""
 
