@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import click
+
 from checkrein.cli import Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -37,6 +39,13 @@ def data_folder() -> Path:
         trees, _ = read_trees(file.read_text(encoding="utf-8"), str(file))
         data = trees[0].value.get("data") if trees and isinstance(trees[0].value, dict) else None
     return file.parent / (data if isinstance(data, str) else "data")
+
+
+def in_path(id: str) -> str:
+    """Return the id of a session or an approval as it may stand in a path of the API. Raises UsageError."""
+    if not id or not all(c.isascii() and (c.isalnum() or c in "-_") for c in id):
+        raise click.UsageError("an id is letters, digits, - and _; `ls` lists those there are")
+    return id
 
 
 class Client:
