@@ -19,7 +19,6 @@ APPROVAL_USED: Final = "approval_used"
 LOGIN_REFUSED: Final = "login_refused"
 SEGMENT: Final = "segment"
 GAP: Final = "gap"
-ERROR: Final = "error"
 CLOSED: Final = "closed"
 
 FORWARDED: Final = "forwarded"
