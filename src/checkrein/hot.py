@@ -14,6 +14,7 @@ PATTERNS: Final = (
     "core/statement.py",
     "core/framing.py",
     "core/stars.py",
+    "dataplane/lanes.py",
     "dataplane/polling.py",
     "dataplane/relay.py",
     "dataplane/transports.py",

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from checkrein.core.framing import frame
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, policy
 from tests.support.postgres import Database
 
 SECRET = "TOP-SECRET-7b31"
@@ -82,17 +82,12 @@ spec:
 """
 """Open but for a deny list: what is read wrongly gets past this one."""
 
-READERS = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: readers}
-spec:
-  subjects: {groups: [readers]}
-  targets: {names: [db]}
-  session: {read_only: true}
-  rules:
-    - {name: read, allow: {verbs: [select], touches: ["public.open_*"]}}
-"""
+READERS = policy(
+    "readers",
+    '- {name: read, allow: {verbs: [select], touches: ["public.open_*"]}}',
+    groups="readers",
+    more="session: {read_only: true}",
+)
 """Closed but for some tables, in a read-only session: what is not read gets past this one."""
 
 POLICIES = {"attacked.yaml": POLICY, "readers.yaml": READERS}

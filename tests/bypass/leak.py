@@ -16,7 +16,7 @@ import zstandard
 
 from checkrein.core.framing import frame
 from tests.bypass.attack import SYNC, Raw, describe, execute, parse, query
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, policy
 from tests.support.postgres import Database
 
 SSN = "531-77-8264"
@@ -101,34 +101,27 @@ ANALYZE;
 """
 
 _RULES = """
-  rules:
-    - name: all
-      allow: {verbs: [select, insert, update, delete, truncate, lock, create, alter, drop], touches: ["*.*"]}
-    - {name: functions, allow: {functions: ["public.*"]}}
+- name: all
+  allow: {verbs: [select, insert, update, delete, truncate, lock, create, alter, drop], touches: ["*.*"]}
+- {name: functions, allow: {functions: ["public.*"]}}
 """
 
 _MASKS = """
-  masks:
-    - {columns: ["public.*.ssn", public.people.comp, public.people.dom], with: partial, keep_last: 4INFER}
-    - {columns: [public.people.arr, public.people.comps, public.people.raw, public.people.num, public.people.gone],
-       with: "null"INFER}
-    - {columns: [public.people.doc, public.people.doc_j], with: redactINFER}
-    - {columns: [public.people.hashed], with: hashINFER}
+masks:
+  - {columns: ["public.*.ssn", public.people.comp, public.people.dom], with: partial, keep_last: 4INFER}
+  - {columns: [public.people.arr, public.people.comps, public.people.raw, public.people.num, public.people.gone],
+     with: "null"INFER}
+  - {columns: [public.people.doc, public.people.doc_j], with: redactINFER}
+  - {columns: [public.people.hashed], with: hashINFER}
 """
 
-
-def _policy(name: str, groups: str, masks: str) -> str:
-    head = f"apiVersion: checkrein/v1\nkind: Policy\nmetadata: {{name: {name}}}\n"
-    return f'{head}spec:\n  subjects: {{groups: [{groups}]}}\n  targets: {{names: ["*"]}}{_RULES}{masks}'
-
-
 POLICIES = {
-    "masked.yaml": _policy("masked", "bots", _MASKS.replace("INFER", "")),
-    "inferring.yaml": _policy("inferring", "readers", _MASKS.replace("INFER", ", inference: allow")),
+    "masked.yaml": policy("masked", _RULES, more=_MASKS.replace("INFER", "")),
+    "inferring.yaml": policy("inferring", _RULES, "readers", _MASKS.replace("INFER", ", inference: allow")),
 }
 """Everything is allowed; `bot` may not infer what is masked, `reader` may, and must still not be shown it."""
 
-DETECTING = {"detecting.yaml": _policy("detecting", "bots", "\n  masks:\n    - {detect: [us_ssn], with: redact}\n")}
+DETECTING = {"detecting.yaml": policy("detecting", _RULES, more="masks: [{detect: [us_ssn], with: redact}]")}
 """No column is named: what looks like an SSN is masked wherever it stands."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bypass.attack import POLICIES, SCHEMA, SYNC, World, bind, execute, parse, query, run
-from tests.support.gateway import Target, running
+from tests.support.gateway import Target, policy, running
 from tests.support.postgres import PostgresServer
 
 MOVE = b"SELECT set_config('search_path', 'vault', false)"
@@ -131,17 +131,13 @@ INSERT INTO items VALUES (1, 1);
 CREATE SEQUENCE numbers;
 CREATE VIEW counting AS SELECT nextval('numbers') AS n;
 """
-READS = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: reads}
-spec:
-  subjects: {groups: [bots]}
-  targets: {names: [db]}
-  rules:
+READS = policy(
+    "reads",
+    """
     - {name: most, allow: {verbs: ["*"], touches: ["*.*"]}}
     - {name: nothing-that-writes, deny: {verbs: ["*"], when: "statement.writes"}}
-"""
+    """,
+)
 
 
 def test_pg_a49_statements_that_write_unseen(postgres: PostgresServer) -> None:

@@ -27,6 +27,7 @@ from tests.bypass.attack import (
     query,
     run,
 )
+from tests.support.gateway import policy
 
 GOOD = b"INSERT INTO open_queue (what) VALUES ('a34')"
 BAD = b"DELETE FROM secret_keys"
@@ -267,16 +268,7 @@ def _until(world: World, probe: bytes, refused: bool) -> None:
     raise AssertionError("the policy did not change")
 
 
-NEW_DENY = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: newer}
-spec:
-  subjects: {groups: [bots]}
-  targets: {names: [db]}
-  rules:
-    - {name: no-parents, deny: {verbs: ["*"], touches: [public.open_parent]}}
-"""
+NEW_DENY = policy("newer", '- {name: no-parents, deny: {verbs: ["*"], touches: [public.open_parent]}}')
 
 
 def test_pg_a19_policy_changed_after_parse(world: World) -> None:

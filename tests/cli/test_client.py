@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
-from checkrein.cli import Refused, Unreachable
+from checkrein.cli import Refused, Unreachable, group
 from checkrein.cli.client import Client, connect, data_folder, require_safe
 from checkrein.cli.output import printable
 from checkrein.cli.token import get_token
@@ -42,6 +43,30 @@ def test_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreachable, match="is it running") as caught:
         connect().get("/api/v1/sessions")
     assert "planted-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("approvals", "approve"), ("approvals", "deny"), ("approvals", "show"),
+        ("sessions", "show"), ("sessions", "tail"), ("sessions", "kill"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("id", ["../sessions/x/kill?", "a/b", "a%2fb", "", "a b", "\N{FULLWIDTH DIGIT ONE}"])
+def test_an_id_cannot_lead_elsewhere(words: tuple[str, ...], id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that somebody else wrote names nothing but a session or an approval: it is refused before any request."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={})
+
+    client = Client(httpx.Client(transport=httpx.MockTransport(answer), base_url="http://gateway"), "there")
+    for module in ("approvals", "sessions"):
+        monkeypatch.setattr(f"checkrein.cli.{module}.connect", lambda: client)
+    found = CliRunner().invoke(group, [*words, "--", id])
+    assert found.exit_code == 2 and "an id is letters" in found.output
+    assert asked == []
 
 
 def test_the_socket_is_in_the_data_folder() -> None:

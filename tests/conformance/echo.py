@@ -163,10 +163,6 @@ class EchoSession:
         """What waits here waits in a generator, whose lane holds back by itself."""
         return False
 
-    def facts_state(self) -> str:
-        """Names never change what they mean here."""
-        return ""
-
 
 def _refused(refusal: Decision | Refusal) -> bytes:
     assert isinstance(refusal, Refusal)

@@ -7,28 +7,17 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.support.gateway import Gateway, Target, running
+from tests.support.gateway import Gateway, Target, policy, running
 from tests.support.postgres import PASSWORD, PostgresServer
 
-POLICY = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: all}
-spec:
-  subjects: {groups: [bots, readers]}
-  targets: {names: ["*"], profiles: ["*"]}
-  rules:
+POLICY = policy(
+    "all",
+    """
     - {name: everything, allow: {verbs: [select, insert, update, delete, create, alter, drop], touches: ["public.*"]}}
----
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: readers}
-spec:
-  subjects: {groups: [readers]}
-  targets: {names: ["*"], profiles: ["*"]}
-  rules:
-    - {name: no-ssn, deny: {columns: [public.people.ssn]}}
-"""
+    """,
+    groups="bots, readers",
+    profiles="*",
+) + policy("readers", "- {name: no-ssn, deny: {columns: [public.people.ssn]}}", groups="readers", profiles="*")
 
 PROFILES = "profiles: {default: {user: postgres, password: 'env:GOOD'}, other: {user: postgres, password: 'env:GOOD'}}"
 

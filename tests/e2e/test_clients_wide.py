@@ -9,19 +9,16 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from tests.support.gateway import Target, running
+from tests.support.gateway import Target, policy, running
 from tests.support.postgres import Database
 
-OPEN = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: open}
-spec:
-  subjects: {groups: [bots]}
-  rules:
+OPEN = policy(
+    "open",
+    """
     - {name: read, allow: {verbs: ["*"]}}
     - {name: unread, allow: {incomplete: true, matches: "(?s).*"}}
-"""
+    """,
+)
 
 
 @pytest.fixture

@@ -15,19 +15,11 @@ import pytest
 import sqlalchemy
 import trustme
 
-from tests.support.gateway import Gateway, Target, launch, running
+from tests.support.gateway import Gateway, Target, launch, policy, running
 from tests.support.postgres import Database, PostgresServer
 from tests.support.shop import Shop
 
-POLICY = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: agents}
-spec:
-  subjects: {groups: [bots]}
-  targets: {names: ["*"]}
-  rules: [{name: read, allow: {verbs: [select], touches: ["public.*"]}}]
-"""
+POLICY = policy("agents", '- {name: read, allow: {verbs: [select], touches: ["public.*"]}}')
 
 
 def _refused(dsn: str) -> str:

@@ -17,23 +17,19 @@ import psycopg
 import pytest
 
 from tests.e2e.flows import ASKING, Held, asking, refused, run, until
-from tests.support.gateway import Gateway, free_port, launch
+from tests.support.gateway import Gateway, free_port, launch, policy
 from tests.support.postgres import PASSWORD, PostgresServer
 
 NARROW = ASKING.replace('touches: ["public.*"]', "touches: [public.orders]")
 BROKEN = ASKING.replace("allow: {verbs: [select]", "allow: {verbz: [select]")
-OBSERVING = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: trial}
-spec:
-  mode: observe
-  subjects: {groups: [bots]}
-  targets: {names: ["*"]}
-  rules:
+OBSERVING = policy(
+    "trial",
+    """
     - {name: no-people, deny: {verbs: [select], touches: [public.people]}}
     - {name: drops, allow: {verbs: [drop]}}
-"""
+    """,
+    more="mode: observe",
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,20 +18,11 @@ import pytest
 
 from checkrein.recording.verify_all import verify_path
 from tests.e2e.flows import ASKING, Held, approve, asking, refused, run, until
-from tests.support.gateway import Gateway, launch
+from tests.support.gateway import Gateway, launch, policy
 from tests.support.postgres import PASSWORD, PostgresServer
 
 SSN, SECRET = "219-09-9999", "s3cr3t-of-a-role"
-EVERYTHING = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: roles}
-spec:
-  subjects: {groups: [bots]}
-  targets: {names: ["*"]}
-  rules:
-    - {name: roles, allow: {verbs: [alter, create], when: "true"}}
-"""
+EVERYTHING = policy("roles", '- {name: roles, allow: {verbs: [alter, create], when: "true"}}')
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -14,13 +16,18 @@ from checkrein.recording.sync import SyncGroup
 
 from .conftest import OPENED, Desk
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Counting(ThreadPoolExecutor):
+    """An executor that counts its jobs."""
+
     jobs = 0
 
-    def submit(self, *arguments, **more):  # type: ignore[no-untyped-def]
+    def submit(self, work: Callable[P, R], /, *arguments: P.args, **more: P.kwargs) -> Future[R]:
         self.jobs += 1
-        return super().submit(*arguments, **more)
+        return super().submit(work, *arguments, **more)
 
 
 @pytest.fixture

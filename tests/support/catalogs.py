@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from checkrein.protocols.postgres import catalog_queries
+from checkrein.protocols.postgres import catalog_queries, catalog_rows
 from checkrein.protocols.postgres.catalog import CatalogSnapshot
 from tests.support.postgres import Database
 
@@ -22,7 +22,7 @@ def load(connection: psycopg.Connection[object]) -> CatalogSnapshot:
     """Load the snapshot of the database that the connection is in."""
     rows(connection, catalog_queries.SETUP)
     queries = catalog_queries.QUERIES.items()
-    return catalog_queries.assemble({name: rows(connection, catalog_queries.bounded(query)) for name, query in queries})
+    return catalog_rows.assemble({name: rows(connection, catalog_queries.bounded(query)) for name, query in queries})
 
 
 def load_of(database: Database, user: str = "", password: str = "") -> CatalogSnapshot:

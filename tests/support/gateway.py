@@ -30,16 +30,20 @@ AGENTS = {"bot": ("bots",), "breaker": ("bots",), "reader": ("readers",), "stran
 PEOPLE = {"anna": ("oncall",), "bert": ("oncall",), "carl": ("others",), "audrey": ("audit",), "root": ("platform",)}
 ROLES = "{admin: [platform], approver: [oncall, others], auditor: [audit]}"
 
-ALLOW_ALL = """
-apiVersion: checkrein/v1
-kind: Policy
-metadata: {name: all}
-spec:
-  subjects: {groups: [bots]}
-  targets: {names: ["*"]}
-  rules:
-    - {name: everything, allow: {verbs: [select, insert, update, delete, truncate, lock, create, alter, drop, call]}}
-"""
+
+def policy(name: str, rules: str, groups: str = "bots", more: str = "", profiles: str = "default") -> str:
+    """Return a policy for some groups on every target: `rules` are lines of its list, `more` other keys of its spec."""
+    head = f"---\napiVersion: checkrein/v1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n"
+    who = f'  subjects: {{groups: [{groups}]}}\n  targets: {{names: ["*"], profiles: ["{profiles}"]}}\n'
+    listed = textwrap.indent(textwrap.dedent(rules).strip(), "    ")
+    others = textwrap.indent(textwrap.dedent(more).strip(), "  ")
+    return f"{head}{who}  rules:\n{listed}\n{others}\n"
+
+
+ALLOW_ALL = policy(
+    "all",
+    "- {name: everything, allow: {verbs: [select, insert, update, delete, truncate, lock, create, alter, drop, call]}}",
+)
 
 
 def free_port() -> int:

@@ -86,7 +86,7 @@ class Application:
         ports = {name: spec.default_port for name, spec in self.specs.items()}
         self.reloading = Reloading(config, self.policies, ports)
         self._links = SideLinks(self.specs, password_of, Tls(target_context, end_point_binding))
-        self._approvals = self._wire_approvals(data)
+        self._approvals = self._wire_approvals()
         await self._listen(data)
         self._serve_api(data, control, issuer_router(embedded[0]) if embedded else None)
         self._tasks.spawn(self.policies.watch())
@@ -121,7 +121,7 @@ class Application:
         self._engine = open_store(data / "state.db")
         self._recordings = Recordings(data, SessionIndex(self._engine), self._key, self.sessions.kill)
 
-    def _wire_approvals(self, data: Path) -> Approvals:
+    def _wire_approvals(self) -> Approvals:
         store = ApprovalStore(self._engine)
         expired = store.restarted()
         if expired:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from checkrein.cli.client import connect
+from checkrein.cli.client import connect, in_path
 from checkrein.cli.output import print_json, print_table, printable, when
 
 STATES = ("pending", "approved", "denied", "expired", "withdrawn", "used")
@@ -48,7 +48,7 @@ def ls(state: str | None, wait: float, as_json: bool) -> None:
 @_json
 def show(id: str, as_json: bool) -> None:
     """Show one approval: exactly what would run, with invisible characters made visible."""
-    row = connect().get(f"/api/v1/approvals/{id}")
+    row = connect().get(f"/api/v1/approvals/{in_path(id)}")
     if as_json:
         print_json(row)
         return
@@ -63,7 +63,7 @@ def show(id: str, as_json: bool) -> None:
 @_always
 def approve(id: str, note: str) -> None:
     """Say yes to a question."""
-    print_json(connect().post(f"/api/v1/approvals/{id}/approve", {"note": note}))
+    print_json(connect().post(f"/api/v1/approvals/{in_path(id)}/approve", {"note": note}))
 
 
 @command.command("deny")
@@ -72,7 +72,7 @@ def approve(id: str, note: str) -> None:
 @_always
 def deny(id: str, reason: str) -> None:
     """Say no to a question."""
-    print_json(connect().post(f"/api/v1/approvals/{id}/deny", {"note": reason}))
+    print_json(connect().post(f"/api/v1/approvals/{in_path(id)}/deny", {"note": reason}))
 
 
 @command.command("watch")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import click
+
 from checkrein.cli import Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -39,6 +41,13 @@ def data_folder() -> Path:
     return file.parent / (data if isinstance(data, str) else "data")
 
 
+def in_path(id: str) -> str:
+    """Return the id of a session or an approval as it may stand in a path of the API. Raises UsageError."""
+    if not id or not all(c.isascii() and (c.isalnum() or c in "-_") for c in id):
+        raise click.UsageError("an id is letters, digits, - and _; `ls` lists those there are")
+    return id
+
+
 class Client:
     """Calls the gateway's API and turns every failure into an exit status and a sentence."""
 
@@ -53,10 +62,6 @@ class Client:
     def post(self, path: str, body: Any = None) -> Any:
         """POST a JSON body. Return the JSON answer. Raises Refused, Unreachable."""
         return self.call("POST", path, json=body if body is not None else {})
-
-    def download(self, path: str, **query: Any) -> bytes:
-        """GET bytes. Raises Refused, Unreachable."""
-        return self._answer("GET", path, params=query).content
 
     def fetch(self, path: str, body: Any) -> bytes:
         """POST a JSON body. Return the answer's bytes. Raises Refused, Unreachable."""

@@ -9,9 +9,14 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from checkrein.config.values import Config
+    from checkrein.core.spec import ProtocolSpec
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Cycles are rare on the data path; a collection every 700 allocations costs every statement a little."""
@@ -34,7 +39,7 @@ def command(file: str | None) -> None:
     run(serve(config, specs, version()))
 
 
-def run(main: object) -> None:
+def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on the fastest loop there is."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
@@ -42,7 +47,7 @@ def run(main: object) -> None:
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)  # type: ignore[arg-type]
+        runner.run(main)
 
 
 def log_as_json() -> None:
@@ -74,13 +79,13 @@ class _JsonLines(logging.Formatter):
         return json.dumps(found)
 
 
-async def serve(config: object, specs: object, version: str) -> None:
+async def serve(config: Config, specs: Mapping[str, ProtocolSpec], version: str) -> None:
     """Start an application, wait for a signal, stop it."""
     import structlog
 
     from checkrein.app.application import Application
 
-    application = Application(config, specs, version)  # type: ignore[arg-type]
+    application = Application(config, specs, version)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

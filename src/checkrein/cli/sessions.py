@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from checkrein.cli import Group, Refused
-from checkrein.cli.client import connect
+from checkrein.cli.client import connect, in_path
 from checkrein.cli.output import print_json, print_table, printable, when
 
 _PATH = "/api/v1/sessions"
@@ -50,7 +50,7 @@ def ls(as_json: bool, **filters: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(id: str, as_json: bool) -> None:
     """Show one session: its statements with decision, rows and what was masked."""
-    found = connect().get(f"{_PATH}/{_safe(id)}")
+    found = connect().get(f"{_PATH}/{in_path(id)}")
     if as_json:
         print_json(found)
         return
@@ -72,7 +72,7 @@ def tail(id: str, as_json: bool) -> None:
     import json
 
     opened = None
-    for line in connect().lines(f"{_PATH}/{_safe(id)}/tail"):
+    for line in connect().lines(f"{_PATH}/{in_path(id)}/tail"):
         event = json.loads(line)
         opened = event["at"] if opened is None else opened
         click.echo(json.dumps(event) if as_json else told(event, opened))
@@ -105,18 +105,11 @@ def export(ids: tuple[str, ...], output: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def kill(id: str, reason: str, as_json: bool) -> None:
     """End an open session."""
-    killed = connect().post(f"{_PATH}/{_safe(id)}/kill", {"reason": reason})
+    killed = connect().post(f"{_PATH}/{in_path(id)}/kill", {"reason": reason})
     if as_json:
         print_json(killed)
     else:
         click.echo(f"session {id} is ended")
-
-
-def _safe(id: str) -> str:
-    """Return an id as it may stand in a path. Raises UsageError."""
-    if not id or not all(c.isascii() and (c.isalnum() or c in "-_") for c in id):
-        raise click.UsageError("a session id is letters, digits, - and _; see: checkrein sessions ls")
-    return id
 
 
 def told(event: dict[str, Any], opened: float) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from checkrein.config.fields import Address, FileReference, Name, NotBuilt, SecretReference, Text
+from checkrein.core.limits import ISSUER_TOKEN_SECONDS
 from checkrein.policy.documents import Duration, StrictModel
 
 
@@ -48,7 +49,7 @@ class Embedded(StrictModel):
 
     agents: tuple[Member, ...] = ()
     people: tuple[Member, ...] = ()
-    ttl: Duration = 900.0
+    ttl: Duration = ISSUER_TOKEN_SECONDS
 
 
 class Identity(StrictModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from checkrein.core.errors import Problem
+from checkrein.core.limits import ISSUER_TOKEN_SECONDS
 from checkrein.core.target import Target
 from checkrein.identity.claims import Issuer
 from checkrein.identity.mapping import Directory
@@ -53,7 +54,7 @@ class EmbeddedIssuer(msgspec.Struct, frozen=True):
     """The embedded issuer: who it knows and how long its tokens live (seconds)."""
 
     members: tuple[Member, ...]
-    ttl: float = 900.0
+    ttl: float = ISSUER_TOKEN_SECONDS
 
 
 class Recording(msgspec.Struct, frozen=True):

@@ -70,6 +70,9 @@ SAMPLE_ROWS: Final = 5
 WHOLE_ROW_BYTES: Final = 64 * 1024
 """Rows up to this long are passed on whole, so that a session that ends amid a result can say so in an error."""
 
+HIDDEN_ROWS: Final = 65536
+"""Rows of one hidden answer, to a question of the gateway's own on a session's link: more than any of them gives."""
+
 HELD_BYTES: Final = 8 * 1024 * 1024
 """Rows of a hidden transaction held until COMMIT succeeded; more rolls back."""
 
@@ -213,7 +216,7 @@ SECRET_BYTES: Final = 64 * 1024
 
 # --- embedded issuer -------------------------------------------------------------------------
 ISSUER_TOKEN_SECONDS: Final = 900.0
-"""Lifetime of the embedded issuer's tokens."""
+"""Lifetime of the embedded issuer's tokens where `ttl` says nothing: as short as a client that fetches anew bears."""
 
 ISSUER_KEY_SECONDS: Final = 30 * 24 * 3600.0
 """Age at which its signing key is replaced; the old one stays published until its last token expired."""

@@ -52,7 +52,6 @@ class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     tls_offered: bool = True
     plaintext_allowed: bool = False
     prompt: Callable[[Any], Any] = _never
-    gateway_name: str = "checkrein"
     version: str = ""
 
 
@@ -79,6 +78,3 @@ class Session(Protocol):
 
     def stuffed(self) -> bool:
         """Whether so much of the client's bytes waits for the target that no more of them should be read now."""
-
-    def facts_state(self) -> str:
-        """Return the session-state version: changes whenever what names resolve by changes."""

@@ -12,9 +12,10 @@ from typing import Any, cast
 from checkrein.core.limits import MAX_CONNECTIONS
 from checkrein.core.session import Cancelled, Killed, SessionContext
 from checkrein.core.spec import ProtocolSpec
+from checkrein.dataplane.lanes import Generators
 from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
-from checkrein.dataplane.relay import Generators, Relay
+from checkrein.dataplane.relay import Relay
 from checkrein.dataplane.tasks import Tasks
 from checkrein.dataplane.transports import Endpoint
 from checkrein.gate.gate import Gate
@@ -107,17 +108,16 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
-    def accept(self, transport: asyncio.Transport, shell: Accepting) -> None:
+    def accept(self, transport: asyncio.Transport) -> None:
         """Make the session of a new connection, or close it when there are too many."""
         if len(self._sessions.by_id) >= MAX_CONNECTIONS:
             transport.abort()
             return
         peer: Any = transport.get_extra_info("peername") or ("", 0)
         host = str(peer[0])
-        client = f"{host}:{peer[1]}"
         context = SessionContext(
             id=self._new_id(),
-            client=client,
+            client=f"{host}:{peer[1]}",
             random=secrets.token_bytes,
             cancel_key=secrets.token_bytes(CANCEL_KEY_BYTES),
             tls_offered=self._services.client_tls() is not None,
@@ -130,7 +130,6 @@ class Listener:
             gate,
             self._services,
             context.id,
-            client,
             self._tasks.spawn,
             sessions.remove,
             sessions.generators,
@@ -151,7 +150,7 @@ class Accepting(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hand the transport to a new session."""
         # uvloop's transports have the interface without the base class
-        self._listener.accept(cast(asyncio.Transport, transport), self)
+        self._listener.accept(cast(asyncio.Transport, transport))
 
 
 __all__ = ["Endpoint", "Listener", "Sessions"]

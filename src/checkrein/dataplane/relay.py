@@ -17,6 +17,7 @@ from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
 from checkrein.core.session import Killed, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Close, Send, Steps
+from checkrein.dataplane.lanes import Generators, Lane
 from checkrein.dataplane.polling import Polling
 from checkrein.dataplane.ports import Services
 from checkrein.dataplane.transports import Endpoint
@@ -34,31 +35,6 @@ CLOSE_SECONDS = 5.0
 """How long a closing transport may take to write what was sent before it is aborted."""
 
 
-class Generators:
-    """How many generators were opened and closed: equal when nothing runs."""
-
-    __slots__ = ("closed", "opened")
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.closed = 0
-
-
-class Lane:
-    """One stream of generators. `queue` holds what comes after the one that waits."""
-
-    __slots__ = ("end", "held", "name", "queue", "step", "steps", "task")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.steps: Steps[None] | None = None
-        self.step: Any = None
-        self.task: asyncio.Task[None] | None = None
-        self.queue: collections.deque[bytes] = collections.deque()
-        self.held = 0
-        self.end = False
-
-
 class Relay:
     """A client's connection and, once dialled, its target's. `on_closed` is called once, when both are gone."""
 
@@ -67,7 +43,6 @@ class Relay:
         gate: Gate,
         services: Services,
         session: str,
-        client: str,
         spawn: Callable[[Any], asyncio.Task[Any]],
         on_closed: Callable[[Relay], None],
         count: Generators,
@@ -75,7 +50,6 @@ class Relay:
     ) -> None:
         self.gate = gate
         self.id = session
-        self.client_address = client
         self.client = Endpoint(CLIENT, self)
         self.target = Endpoint(TARGET, self)
         self._count = count
@@ -234,6 +208,7 @@ class Relay:
 
     def _receive(self, lane: Lane, side: Side, data: bytes) -> None:
         """Have bytes judged: most are dealt with at once, and what is left is to be written."""
+        self._count.chunks += 1
         try:
             verb = self.gate.receive(side, data, time.time())
         except Exception as error:  # noqa: BLE001 - whatever breaks inside a session ends that session, closed

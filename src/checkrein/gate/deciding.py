@@ -152,7 +152,7 @@ def keepable(statement: Statement) -> bool:
     return statement.parts() <= VERDICT_PARTS
 
 
-def refusal_for(verdict: Verdict, final: bool, healthy: bool) -> Refusal | None:
+def refusal_for(verdict: Verdict, healthy: bool) -> Refusal | None:
     """Return why a statement may not pass at this point, None when it may (or when it must be asked)."""
     if verdict.outcome == DENY:
         return verdict.refusal()

@@ -263,7 +263,7 @@ class Gate(Asking):
             raise GateBroken("a statement before login")
         statement = step.statement
         judged = judge.judge(statement, now, step.final)
-        refusal = refusal_for(judged.verdict, step.final, self._gateway.journals.healthy())
+        refusal = refusal_for(judged.verdict, self._gateway.journals.healthy())
         again = step.again
         if refusal is None and again is not None and again.waited:
             return self._after_waiting(again, statement, judged.verdict, now)

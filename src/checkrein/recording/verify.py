@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import zstandard
 from cryptography.exceptions import InvalidSignature
@@ -66,7 +66,7 @@ class Folder:
         """Return what is in it."""
         return sorted(os.listdir(self.path))  # noqa: PTH208 - names are wanted, not paths
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> IO[bytes]:
         """Open one of its files. Raises Bad when that is a link or not a regular file."""
         try:
             fd = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -93,10 +93,10 @@ class Entries(Folder):
         """Return what is in it."""
         return self._names
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> IO[bytes]:
         """Open one of its files. Raises Bad."""
         try:
-            return self._bundle.open(self.label(name))  # type: ignore[return-value]
+            return self._bundle.open(self.label(name))
         except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
             raise Bad(self.label(name), 0, None, f"cannot be read from the bundle: {error}") from error
 
@@ -131,7 +131,7 @@ def file_hash(source: Folder, name: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def decoded(file: BinaryIO, packed: bool) -> Any:
+def decoded(file: IO[bytes], packed: bool) -> Any:
     """Return the stream of lines of a segment."""
     if not packed:
         return file

@@ -6,7 +6,7 @@ import pytest
 
 from checkrein.core.errors import LimitExceeded
 from checkrein.core.limits import CATALOG_DEFINITION_BYTES, CATALOG_ROWS
-from checkrein.protocols.postgres import catalog_queries
+from checkrein.protocols.postgres import catalog_rows
 from checkrein.protocols.postgres.catalog import CatalogSnapshot, ForeignKey
 from tests.support.catalogs import load_of, version_of
 from tests.support.postgres import PASSWORD, Database
@@ -170,5 +170,5 @@ def test_limits_hold() -> None:
     """A catalog over the limit is refused by its name; a definition over the limit counts as away."""
     many = [("public",)] * (CATALOG_ROWS + 1)
     with pytest.raises(LimitExceeded, match="schemas"):
-        catalog_queries.assemble({"schemas": list(many)})
-    assert catalog_queries._definition("x" * (CATALOG_DEFINITION_BYTES + 1)) == ""
+        catalog_rows.assemble({"schemas": list(many)})
+    assert catalog_rows._definition("x" * (CATALOG_DEFINITION_BYTES + 1)) == ""

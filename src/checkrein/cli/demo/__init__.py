@@ -12,8 +12,9 @@ import click
 def command(folder: str) -> None:
     """Run a gateway with a sample database, agents and policies.
 
-    When everything is up it prints one JSON object (addresses, agents with their tokens, people, things to try) on
-    standard output, tells the same to a person on standard error, and runs until interrupted.
+    When everything is up it tells what to try on standard error, and runs until interrupted. Where standard output
+    is not a terminal it prints there one JSON object for scripts: addresses, agents with their tokens, people, things
+    to try. Started again in the same folder it writes its configuration and policies anew.
     """
     from pathlib import Path
 

@@ -59,8 +59,9 @@ async def demo(folder: Path) -> None:
         await application.start()
         described = await describe(folder, application, database, passwords)
         await show_first(described)
-        click.echo(json.dumps(described))
-        sys.stdout.flush()
+        if not sys.stdout.isatty():  # a person at a terminal is told the same, without the tokens
+            click.echo(json.dumps(described))
+            sys.stdout.flush()
         tell(described)
         await stopping.wait()
     finally:
@@ -74,12 +75,22 @@ def write_files(folder: Path, passwords: dict[str, str], ports: dict[str, int]) 
     (folder / "secrets").mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "policies").mkdir(exist_ok=True)
     for name, value in passwords.items():
-        path = folder / "secrets" / name
-        path.touch(mode=0o600)
-        path.write_text(value)
+        write_secret(folder / "secrets" / name, value)
     (folder / "checkrein.yaml").write_text(sample.CONFIG.format(**ports))
     for name, text in sample.POLICIES.items():
         (folder / "policies" / name).write_text(text)
+
+
+def write_secret(path: Path, value: str) -> None:
+    """Write a file that its owner alone may read (0600)."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # where it was there before
+    path.write_text(value)
+
+
+def token_file(folder: Path, name: str) -> Path:
+    """Return where the demo keeps somebody's token, so that the lines to copy stay short and hold no secret."""
+    return folder / "secrets" / f"{name}.token"
 
 
 async def token_of(url: str, name: str, password: str) -> str:
@@ -101,9 +112,11 @@ async def describe(
     reach = application.control.targets.reach("shop", "default")
     assert reach is not None
     tokens = {name: await token_of(url, name, passwords[name]) for name in (*AGENTS, *PEOPLE)}
+    for name, token in tokens.items():
+        write_secret(token_file(folder, name), token)
     # the wheel's psql is built without TLS; on loopback the demo's gateway lets it do without
     plain = f"host={reach['host']} port={reach['port']} dbname=shop user=default sslmode=disable"
-    psql = f"{database.programs / 'psql'} {shlex.quote(plain)} -X"
+    psql = f"{shlex.quote(str(database.programs / 'psql'))} {shlex.quote(plain)} -X"
     return {
         "control": url,
         "ca": str(application.ca),
@@ -113,19 +126,20 @@ async def describe(
             for name, groups in AGENTS.items()
         ],
         "people": [{"name": name, "roles": roles, "token": tokens[name]} for name, roles in PEOPLE.items()],
-        "try": things_to_try(folder, url, psql, tokens),
+        "try": things_to_try(folder, url, psql),
     }
 
 
-def things_to_try(folder: Path, url: str, psql: str, tokens: dict[str, str]) -> list[dict[str, str]]:
+def things_to_try(folder: Path, url: str, psql: str) -> list[dict[str, str]]:
     """Return copy-paste lines that each show one thing, with a text that their output contains."""
     script = Path(sys.executable).parent / "checkrein"
-    checkrein = str(script) if script.exists() else f"{sys.executable} -m checkrein.cli"
-    support = f"PGPASSWORD={tokens['support-bot']} {psql} -c"
-    report = f"PGPASSWORD={tokens['report-bot']} {psql} -c"
+    checkrein = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m checkrein.cli"
+    token = {name: f'"$(cat {shlex.quote(str(token_file(folder, name)))})"' for name in (*AGENTS, *PEOPLE)}
+    support = f"PGPASSWORD={token['support-bot']} {psql} -c"
+    report = f"PGPASSWORD={token['report-bot']} {psql} -c"
     owner = f"env -u CHECKREIN_TOKEN CHECKREIN_CONFIG={shlex.quote(str(folder / 'checkrein.yaml'))} {checkrein}"
-    anna = f"CHECKREIN_URL={url} CHECKREIN_TOKEN={tokens['anna']} {checkrein}"
-    ident = f"{sys.executable} -c 'import json,sys; print(json.load(sys.stdin)[0][\"id\"])'"
+    anna = f"CHECKREIN_URL={url} CHECKREIN_TOKEN={token['anna']} {checkrein}"
+    ident = f"{shlex.quote(sys.executable)} -c 'import json,sys; print(json.load(sys.stdin)[0][\"id\"])'"
     pending = f"$({anna} approvals ls --state pending --wait 20 --json | {ident})"
     newest = f"$({owner} sessions ls --limit 1 --json | {ident})"
     policy = shlex.quote(str(folder / "policies" / "reports.yaml"))
@@ -191,7 +205,7 @@ async def show_first(described: dict[str, Any]) -> None:
 
 def tell(described: dict[str, Any]) -> None:
     """Say to a person what the JSON object says to a script."""
-    click.echo("The gateway runs. Things to try, each a line to copy:", err=True)
+    click.echo("The gateway runs. Things to try in another terminal, each a line to copy:", err=True)
     for thing in described["try"]:
         click.echo(f"\n# {thing['what']}\n{thing['run']}", err=True)
     click.echo("\nCtrl-C ends it.", err=True)

@@ -39,7 +39,7 @@ MAY: Final[dict[str, frozenset[str]]] = {
 class LocalAware(H11Protocol):
     """uvicorn's HTTP protocol, which also names the user at the other end of a UNIX socket."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream has this kind
         """Put the peer's user in the place of its address."""
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")

@@ -15,11 +15,9 @@ from checkrein.core.side import Side
 SYNC: Final = frame(b"S", b"")
 FLUSH: Final = frame(b"H", b"")
 TERMINATE: Final = frame(b"X", b"")
-COPY_FAIL: Final = frame(b"f", b"refused\0")
 FAILING_QUERY: Final = frame(b"Q", b")\0")
 """A fixed syntax error: it fails before the server looks at anything, in every state and encoding."""
 
-NULL: Final = -1
 NAME_BYTES: Final = 63
 """What the server keeps of a statement's or portal's name (NAMEDATALEN - 1): names that differ behind are one."""
 

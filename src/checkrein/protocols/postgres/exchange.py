@@ -56,8 +56,6 @@ class Result:
         "row_columns",
         "rows",
         "sample",
-        "suspended",
-        "text_only",
     )
 
     def __init__(self, decision: Decision, act: Act) -> None:
@@ -73,8 +71,6 @@ class Result:
         self.bytes = 0
         self.digest: Any = None
         self.sample: list[tuple[str | None, ...]] = []
-        self.text_only = True
-        self.suspended = False
         self.planned: Planned | None = None
 
     def take(self, frames: bytes) -> None:

@@ -37,7 +37,6 @@ from checkrein.protocols.postgres.refusing import answers_rows, let_go, local_se
 
 LOCAL_PARSED: Final = frame(b"1", b"")
 LOCAL_BOUND: Final = frame(b"2", b"")
-LOCAL_CLOSED: Final = frame(b"3", b"")
 NO_DATA: Final = frame(b"n", b"")
 NO_PARAMETERS: Final = frame(b"t", b"\0\0")
 

@@ -202,10 +202,6 @@ class PostgresSession:
             return False
         return state.working or state.paused is not None or state.copy_wait is not None
 
-    def facts_state(self) -> str:
-        """Return the version of what names resolve by."""
-        return str(self.state.version)
-
     # --- the client's messages -----------------------------------------------------------------
 
     def _work(self) -> Steps[None] | None:

@@ -16,7 +16,8 @@ from checkrein.core.limits import CELL_BYTES, SIDE_ANSWER_BYTES
 from checkrein.core.side import Side
 from checkrein.core.target import Link, Profile, Target
 from checkrein.protocols.postgres.catalog import CatalogQuestion, CatalogSnapshot
-from checkrein.protocols.postgres.catalog_queries import QUERIES, SETUP, VERSION_QUERY, Row, assemble, bounded
+from checkrein.protocols.postgres.catalog_queries import QUERIES, SETUP, VERSION_QUERY, bounded
+from checkrein.protocols.postgres.catalog_rows import Row, assemble
 from checkrein.protocols.postgres.errors import sqlstate
 from checkrein.protocols.postgres.login import POOLER_PROBE, TargetLogin, pooler_reason
 from checkrein.protocols.postgres.startup import target_settings

@@ -30,17 +30,16 @@ SMALL_PIECE: Final = 4096
 ENDS_BLOCK: Final = frozenset({"commit", "rollback", "prepare_transaction"})
 """Kinds of statements that end a transaction: what it set for itself alone is set no longer."""
 
-PHASES: Final = ("start", "password", "dialling", "target", "probing", "ready", "over")
-
 
 class State:
     """The session's state in the query phase.
 
-    `queue` holds what the target still owes. `segment` counts the client's Syncs, `dirty` says that something of the
-    segment reached the target, `skipping` that an error ended it. `status` is the last ReadyForQuery's. `paused` is
-    what a stopped client message waits for; its bytes stay in `inbox` until then, and what comes behind in `later`,
-    so that it is not copied at every arrival. `held` gathers what the client must
-    not see before the segment's ReadyForQuery; `held_rows` is where in it the first held answer begins (-1: nowhere).
+    `phase` is start, password, dialling, target, probing, ready or over. `queue` holds what the target still owes.
+    `segment` counts the client's Syncs, `dirty` says that something of the segment reached the target, `skipping` that
+    an error ended it. `status` is the last ReadyForQuery's. `paused` is what a stopped client message waits for; its
+    bytes stay in `inbox` until then, and what comes behind in `later`, so that it is not copied at every arrival.
+    `held` gathers what the client must not see before the segment's ReadyForQuery; `held_rows` is where in it the first
+    held answer begins (-1: nowhere).
     `notes` are the answers that ended, to be yielded before anything else. `doomed`: the target said that it ends the
     link, and nothing more is begun. `block_over`: the transaction of `status` ended, though its ReadyForQuery did not
     come yet.
@@ -72,7 +71,6 @@ class State:
         self.wrote_masked: Decision | None = None
         self.names = Names(known=False)
         self.names_dirty = True
-        self.names_failed = False
         self.names_moved = False
         self.defining = False
         self.uncommitted: Uncommitted | None = None

@@ -18,15 +18,8 @@ from checkrein.protocols.postgres.catalog import (
     Names,
     Uncommitted,
 )
-from checkrein.protocols.postgres.catalog_queries import (
-    QUERIES,
-    Row,
-    function_of,
-    operator_of,
-    overloads_of,
-    relations_of,
-    type_of,
-)
+from checkrein.protocols.postgres.catalog_queries import QUERIES
+from checkrein.protocols.postgres.catalog_rows import Row, function_of, operator_of, overloads_of, relations_of, type_of
 
 _ROWS: Final = msgspec.json.Decoder(list[tuple[str | None, ...]])
 _NOT_LEARNT: Final = "what this transaction redefined could not be learnt; roll it back"

@@ -12,7 +12,6 @@ COMPUTED = "computed"
 
 NO_ORIGINS: tuple[Origin, ...] = ()
 NO_CALLS: tuple[str, ...] = ()
-NO_NUMBERS: tuple[int, ...] = ()
 
 
 class Value:

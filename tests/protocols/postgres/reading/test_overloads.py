@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from checkrein.protocols.postgres.catalog import CatalogSnapshot, Names
-from checkrein.protocols.postgres.reading import coercion, overloads
+from checkrein.protocols.postgres.catalog import CatalogFunction, CatalogOperator, CatalogSnapshot, Names
+from checkrein.protocols.postgres.reading import coercion, functions, overloads
 from checkrein.protocols.postgres.reading.overloads import Candidate
 from tests.support import catalogs
 from tests.support.postgres import Database, PostgresServer
@@ -125,11 +125,8 @@ def _held_against(
     return sure, len(chosen)
 
 
-def _arguments(catalog: CatalogSnapshot, one, given: int) -> tuple[int, ...] | None:  # type: ignore[no-untyped-def]
+def _arguments(catalog: CatalogSnapshot, one: CatalogFunction | CatalogOperator, given: int) -> tuple[int, ...] | None:
     """Return an overload's arguments as a call of so many sees them, None when it cannot be called so."""
-    from checkrein.protocols.postgres.catalog import CatalogOperator
-    from checkrein.protocols.postgres.reading import functions
-
     if isinstance(one, CatalogOperator):
         return (
             (one.left, one.right) if one.left and given == 2 else (one.right,) if given == 1 and not one.left else None

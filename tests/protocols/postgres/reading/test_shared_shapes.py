@@ -11,7 +11,7 @@ import pytest
 from checkrein.protocols.postgres import statements
 from checkrein.protocols.postgres.catalog import Names
 from checkrein.protocols.postgres.catalog_of import catalog_of
-from checkrein.protocols.postgres.catalog_queries import next_identity
+from checkrein.protocols.postgres.catalog_rows import next_identity
 from checkrein.protocols.postgres.surroundings import Surroundings
 
 CATALOG = catalog_of({"public.t": ["id integer", "b integer", "ssn text"], "public.u": ["id integer", "k integer"]})

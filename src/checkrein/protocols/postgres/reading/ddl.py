@@ -13,6 +13,14 @@ from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
 from checkrein.protocols.postgres.reading import definitions, ranges, roles
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading.objects import (
+    PARTS_OF_TABLES,
+    everything_inside,
+    named_objects,
+    qualified,
+    relation_named,
+    table_of_part,
+)
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
@@ -58,10 +66,6 @@ _REDEFINING: Final = frozenset(
     {"AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize", "AT_AddInherit", "AT_DropInherit",
      "AT_AlterColumnType", "AT_AddOf", "AT_DropOf"}
 )  # fmt: skip
-_OF_TABLES: Final = frozenset(
-    {"OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT"}
-)
-"""Parts of a table: what is done to them is done to it."""
 _RELATIONS: Final = frozenset(
     {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE", "OBJECT_INDEX"}
 )
@@ -84,7 +88,7 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
             str(node.get("objtype", "")), "table"
         )
     if what == "comment":
-        what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
+        what = "table" if node.get("objtype") in PARTS_OF_TABLES | _RELATIONS else "object"
     if kind == "ViewStmt" and definitions.redefined(reader, node):
         guard = doors.MASKED_DDL
     if "schemaElts" in node:
@@ -124,7 +128,7 @@ def _named_beside(reader: Reader, kind: str, node: Node, names: list[str]) -> No
         if constraint.get("contype") == "CONSTR_FOREIGN":
             definitions.referring(reader, constraint)
     for inner in _relations_in(beside):
-        if not names or _object_of(reader, inner) != names[0]:
+        if not names or relation_named(reader, inner) != names[0]:
             ranges.table_source(reader, relation_of(reader, inner))
 
 
@@ -147,72 +151,6 @@ def _ddl() -> Part:
     part = Part("ddl")
     part.act["ddl"] = True
     return part
-
-
-def named_objects(reader: Reader, node: Node, makes: bool = False) -> list[str]:
-    """Return the full names of the objects that a DDL statement names, wherever its kind keeps them.
-
-    What it `makes` is in its schema or in the first of the path, whatever of that name comes before it in another.
-    """
-    for field in ("relation", "view", "sequence", "table", "typevar"):
-        if isinstance(node.get(field), dict) and "relname" in node[field]:
-            made = makes and not any(key in node for key in _MADE_ON)
-            return [_made(reader, node[field]) if made else _object_of(reader, node[field])]
-    if isinstance(node.get("base"), dict):
-        return [_object_of(reader, node["base"].get("relation", {}))]
-    names: list[str] = []
-    for field in ("funcname", "defnames", "domainname", "typeName", "object", "opclassname", "opfamilyname"):
-        found = node.get(field)
-        names = strings_of(found) if isinstance(found, list) else []
-        if isinstance(found, dict):
-            inner: Node = found
-            names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
-            wrapped: Node = inner.get("TypeName", {})
-            names = names or strings_of(wrapped.get("names"))
-        if str(node.get("objtype", "")) in _OF_TABLES and len(names) > 1:
-            return [_part_of_table(reader, names)]
-        if any(names):
-            return [_qualified(reader, names)]
-    for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
-        if isinstance(node.get(field), str):
-            return [full_name(node[field])]
-    return []
-
-
-_MADE_ON: Final = ("trigname", "rulename", "policy_name", "idxname")
-"""What is made on a table that is there, and names it."""
-
-
-def _made(reader: Reader, node: Node) -> str:
-    """Return the full name of a relation that will be there; one that is there already is noted for policy."""
-    name = ranges.new_name(reader, node)
-    for found in reader.catalog.relations_by_oid.values():
-        if relation_name(found) == name:
-            reader.relations[found.oid] = found
-    return name
-
-
-def _part_of_table(reader: Reader, names: list[str]) -> str:
-    """Return the table of a column, trigger, rule, policy or constraint that is named behind its table."""
-    table = names[:-1]
-    return _object_of(reader, {"schemaname": table[-2] if len(table) > 1 else "", "relname": table[-1]})
-
-
-def _qualified(reader: Reader, names: list[str]) -> str:
-    """Return a full name; an unqualified one is in the first schema of the path."""
-    if len(names) > 1:
-        return full_name(*names[-2:])
-    usable = [part for part in reader.names.search_path if part not in ("pg_catalog", "pg_temp")]
-    return full_name(usable[0], names[0]) if usable else full_name(names[0])
-
-
-def _object_of(reader: Reader, node: Node) -> str:
-    """Return the full name of a relation that is there or will be, noting it for policy where it is there."""
-    found = find_relation(reader, str(node.get("schemaname", "")), str(node.get("relname", "")))
-    if found is None:
-        return ranges.new_name(reader, node)
-    reader.relations[found.oid] = found
-    return relation_name(found)
 
 
 def _columns_in_sight(reader: Reader, node: Node) -> Scope:
@@ -266,7 +204,9 @@ def _alter_table(reader: Reader, node: Node) -> str:
         _, inner = only_node(command.get("def", {}))
         other = inner.get("name") if isinstance(inner.get("name"), dict) else inner
         if isinstance(other, dict) and "relname" in other:
-            reader.effect(Effect(verb="alter", object=_object_of(reader, other), kind="table", guard=doors.MASKED_DDL))
+            reader.effect(
+                Effect(verb="alter", object=relation_named(reader, other), kind="table", guard=doors.MASKED_DDL)
+            )
     return guard
 
 
@@ -274,24 +214,15 @@ def rename(reader: Reader, node: Node) -> Part:
     """RENAME of anything, SET SCHEMA, OWNER TO."""
     relation = node.get("relation")
     if isinstance(relation, dict) and "relname" in relation:
-        names = [_object_of(reader, relation)]
+        names = [relation_named(reader, relation)]
     else:
         names = named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
     for name in names:
         reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
     if "OBJECT_SCHEMA" in (node.get("renameType"), node.get("objectType")):
         schema = node.get("subname") or node.get("object", {}).get("String", {}).get("sval", "")
-        _inside(reader, str(schema), "alter", doors.MASKED_DDL)
+        everything_inside(reader, str(schema), "alter", doors.MASKED_DDL)
     return _ddl()
-
-
-def _inside(reader: Reader, schema: str, verb: str, guard: str = "") -> None:
-    """Note what is done to a schema for every relation in it: it is renamed, or granted, with it."""
-    for relation in reader.catalog.relations_by_oid.values():
-        if relation.schema == schema:
-            reader.relations[relation.oid] = relation
-            name, kind = relation_name(relation), relation_kind(relation)
-            reader.effect(Effect(verb=verb, object=name, kind=kind, oid=relation.oid, guard=guard))
 
 
 _DROPPED: Final = {
@@ -310,12 +241,12 @@ def drop(reader: Reader, node: Node) -> Part:
             names = [str(inner.get("sval", ""))]
         if what in ("table", "view", "matview", "sequence"):
             schema = names[-2] if len(names) > 1 else ""
-            name = _object_of(reader, {"schemaname": schema, "relname": names[-1]})
-        elif str(node.get("removeType", "")) in _OF_TABLES and len(names) > 1:
-            name = _part_of_table(reader, names)
+            name = relation_named(reader, {"schemaname": schema, "relname": names[-1]})
+        elif str(node.get("removeType", "")) in PARTS_OF_TABLES and len(names) > 1:
+            name = table_of_part(reader, names)
             reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
         else:
-            name = full_name(names[0]) if what == "schema" else _qualified(reader, names)
+            name = full_name(names[0]) if what == "schema" else qualified(reader, names)
         reader.effect(Effect(verb="drop", object=name, kind=what))
     if node.get("behavior") == "DROP_CASCADE":
         reader.concede("what CASCADE drops is not followed")
@@ -337,10 +268,10 @@ def grant(reader: Reader, node: Node) -> Part:
             name = str(inner.get("sval", ""))
             reader.effect(Effect(verb="grant", object=full_name(name), kind="schema" if schemas else "object"))
             if schemas or node.get("objtype") == "OBJECT_SCHEMA":
-                _inside(reader, name, "grant")
+                everything_inside(reader, name, "grant")
         else:
             names = strings_of(inner.get("objname") or inner.get("names") or inner.get("items"))
-            reader.effect(Effect(verb="grant", object=_qualified(reader, names or ["object"]), kind="object"))
+            reader.effect(Effect(verb="grant", object=qualified(reader, names or ["object"]), kind="object"))
     return _ddl()
 
 

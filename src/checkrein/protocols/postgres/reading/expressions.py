@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from checkrein.core.statement import Origin
 from checkrein.protocols.postgres.reading import casts, coercion, columns, json_expressions, operators
 from checkrein.protocols.postgres.reading.functions import read_call, read_grouping
 from checkrein.protocols.postgres.reading.literals import token_end
@@ -331,11 +330,6 @@ def xml_serialize(reader: Reader, node: Node, scope: Scope) -> Value:
     """XMLSERIALIZE."""
     reader.only("XmlSerialize", node, frozenset({"xmloption", "expr", "typeName", "indent", "location"}))
     return used_up(reader, [reader.expr(node.get("expr"), scope)], "xml", int(node.get("location", -1)))
-
-
-def origins_of(values: list[Value]) -> tuple[Origin, ...]:
-    """Return all origins of values."""
-    return compute(values).origins
 
 
 def table() -> dict[str, Handler]:

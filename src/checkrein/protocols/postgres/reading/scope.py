@@ -52,13 +52,12 @@ class Cte:
 class Scope:
     """One query level. `parent` is the query around it (for LATERAL, with the FROM items to its left)."""
 
-    __slots__ = ("ctes", "grouping", "items", "parent")
+    __slots__ = ("ctes", "items", "parent")
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
         self.items: list[Item] = []
         self.ctes: dict[str, Cte] = {}
-        self.grouping = False
 
     def cte(self, name: str) -> Cte | None:
         """Return the WITH query of that name that is nearest, if there is one."""

@@ -21,14 +21,13 @@ _QUALIFIED: Final = Names(search_path=("pg_catalog",), version="definition")
 
 
 class ViewReading:
-    """What one definition says. `always` are reads whatever columns are used, `per_column` those of one output each."""
+    """What one definition says. `always` are reads whatever columns are used."""
 
-    __slots__ = ("always", "calls", "changes_names", "conceded", "per_column", "relations", "uses", "values", "writes")
+    __slots__ = ("always", "calls", "changes_names", "conceded", "relations", "uses", "values", "writes")
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.always: list[Read] = []
-        self.per_column: dict[str, list[Read]] = {}
         self.calls: list[Effect] = []
         self.uses: list[Use] = []
         self.relations: dict[int, CatalogRelation] = {}

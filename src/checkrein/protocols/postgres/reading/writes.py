@@ -41,12 +41,6 @@ class Target:
         reader.writes = True
 
 
-def unruled(reader: Reader, relation: CatalogRelation) -> None:
-    """Concede a write on what has rewrite rules, table or view: they do something else, or more (manual 41.4)."""
-    if relation.rules:
-        reader.concede(f'"{relation.name}" has rewrite rules')
-
-
 def read_write(reader: Reader, kind: str, node: Node, scope: Scope) -> list[Column]:
     """Read one write in the given, still empty, scope. Return the columns of RETURNING."""
     reader.enter()
