@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import struct
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from checkrein.core.limits import LOGIN_SECONDS
+from checkrein.core.limits import LOGIN_SECONDS, SESSION_FILES, SPARE_FILES
+from checkrein.dataplane.listener import raise_files
 from tests.support.gateway import Gateway, Target, running
 from tests.support.postgres import PostgresServer
 
-IDLE = 800
+IDLE = 3000
+FILES = 400
+"""Open files that a small machine lets the gateway have: (400 - SPARE_FILES) // SESSION_FILES connections."""
 GROWTH = 96 * 1024 * 1024
 """What a reader that stalls may cost: write and read buffers of both sides, and what the allocator keeps."""
 
@@ -64,9 +68,29 @@ def test_gw_2_a_client_that_stops_reading(gateway: Gateway) -> None:
 
 
 def test_gw_3_a_crowd_that_idles(gateway: Gateway) -> None:
-    """Hundreds of connections that do nothing do not keep one that works from working."""
+    """Thousands of connections that do nothing do not keep one that works from working."""
+    raise_files()
     with contextlib.ExitStack() as crowd:
         for _ in range(IDLE):
             crowd.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", gateway.port))))
         with gateway.connect() as working:
             assert working.execute("SELECT 2").fetchone() == (2,)
+
+
+def test_gw_32_a_crowd_takes_no_file_that_the_gateway_needs(postgres: PostgresServer) -> None:
+    """Where few files may be open, connections too many are closed at once; control, journals and sessions work on."""
+    database = postgres.create_database()
+    most = (FILES - SPARE_FILES) // SESSION_FILES
+    with running([Target(database)]) as gateway, contextlib.ExitStack() as crowd:
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
+        working = crowd.enter_context(gateway.connect())
+        sockets = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(FILES)]
+        for sock in sockets:
+            crowd.enter_context(contextlib.closing(sock))
+            sock.settimeout(LOGIN_SECONDS)
+        for sock in sockets[most - 1 :]:
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
+        assert working.execute("SELECT 3").fetchone() == (3,)
+        assert [one["target"] for one in gateway.sessions()] == ["db"]
+    database.drop()

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,32 @@ def test_a_changed_journal_is_not_signed(desk: Desk, work: Callable[..., None]) 
     assert desk.start().recovered == ()
     assert not (folder / "closed.json").exists() and len(desk.troubles) == 1
     assert verify_path(folder).as_json(allow_unclosed=True)["first_bad"]["seq"] == 3
+
+
+def test_gw_31_a_stop_does_not_wait_for_a_crowds_signatures(desk: Desk, work: Callable[..., None]) -> None:
+    """A stop that may wait no longer leaves signing to the next start, which signs each session as it ended."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow_disk() -> None:
+        busy.set()
+        go_on.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        journals = desk.start(executor=pool)
+        crowd = [journals.open(f"s{number}", OPENED) for number in range(5)]
+        for journal in crowd:
+            work(journal, 2)
+        pool.submit(slow_disk)
+        busy.wait(60)
+        for journal in crowd:
+            journal.close("client left", {"statements": 2})
+        assert journals.close(0.0) == 5
+        go_on.set()
+    again = desk.start()
+    assert sorted(again.recovered) == [f"s{number}" for number in range(5)]
+    found = verify_path(desk.data).as_json()
+    assert found["ok"], found
+    for journal in crowd:
+        _, events = read_session(journal.folder)
+        assert events[-1]["reason"] == "client left" and events[-1]["totals"] == {"statements": 2}
+        assert not [event for event in events if event["kind"] == "gap"]

@@ -29,9 +29,9 @@ from checkrein.control.api.app import api
 from checkrein.control.api.ports import Control
 from checkrein.control.approvals import Approvals
 from checkrein.control.issuer.router import issuer_router
-from checkrein.core.limits import SESSION_GRACE_SECONDS, SHUTDOWN_SECONDS
+from checkrein.core.limits import SESSION_GRACE_SECONDS, SHUTDOWN_SECONDS, SIGNING_SECONDS, SIGNING_THREADS
 from checkrein.core.spec import ProtocolSpec
-from checkrein.dataplane.listener import Listener, Sessions
+from checkrein.dataplane.listener import Listener, Sessions, raise_files
 from checkrein.dataplane.tasks import Tasks
 from checkrein.dataplane.tls import end_point_binding, server_context, target_context
 from checkrein.gate.ports import Gateway
@@ -64,13 +64,15 @@ class Application:
         self.control_url = ""
         self._tasks = Tasks()
         self._listeners: list[Listener] = []
-        self._disk = ThreadPoolExecutor(2, "checkrein-disk")
+        self._disk = ThreadPoolExecutor(2, "checkrein-disk")  # what an effect waits for: never behind a crowd's signing
+        self._signing = ThreadPoolExecutor(SIGNING_THREADS, "checkrein-signing")
         self._store = ThreadPoolExecutor(1, "checkrein-store")
         self._worker = Worker()
 
     async def start(self) -> None:
         """Wire everything, then listen."""
         config, data = self.config, Path(self.config.data)
+        raise_files()
         private_folder(data)
         warn_owner(data)
         control = bind(config.control.host, config.control.port) if config.control else None
@@ -95,18 +97,23 @@ class Application:
         self._tasks.spawn(self._verifier.warm())
 
     async def stop(self) -> None:
-        """End sessions natively, close journals, stop everything. Takes at most SHUTDOWN_SECONDS and a little."""
+        """End sessions natively, close journals, stop everything. Takes at most SIGNING_SECONDS and a little."""
+        began = time.monotonic()
         for listener in self._listeners:
             listener.stop()
         await self.sessions.drain(SHUTDOWN_SECONDS, "the gateway is shutting down")
         await self._web.stop()
         await self._tasks.stop()
         await self._sync.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._journals.close)
+        left = max(0.0, SIGNING_SECONDS - (time.monotonic() - began))
+        unsigned = await asyncio.get_running_loop().run_in_executor(None, self._journals.close, left)
+        if unsigned:
+            _log.warning("recordings that were closed are left for the next start to sign", sessions=unsigned)
         self._recordings.close()
         self._worker.stop()
         self._store.shutdown()
         self._disk.shutdown()
+        self._signing.shutdown()
         self._engine.dispose()
 
     # --- wiring --------------------------------------------------------------------------------
@@ -114,10 +121,10 @@ class Application:
     def _wire_recording(self, data: Path) -> None:
         self._key = load_or_create_key(data / "keys")
         self._sync = SyncGroup(self._disk, self.config.recording.durability == "relaxed")
-        tools = Tools(time.time, time.monotonic, self._key, self._disk, self._sync.later, _trouble)
+        tools = Tools(time.time, time.monotonic, self._key, self._signing, self._sync.later, _trouble)
         self._journals = Journals(data / "recordings", tools)
         for id in self._journals.recovered:
-            _log.warning("a session that a crash left open was closed and signed", session=id)
+            _log.warning("a recording that the last run left open or unsigned was closed and signed", session=id)
         self._engine = open_store(data / "state.db")
         self._recordings = Recordings(data, SessionIndex(self._engine), self._key, self.sessions.kill)
 

@@ -23,11 +23,24 @@ LOGIN_SECONDS: Final = 15.0
 DIAL_SECONDS: Final = 10.0
 """To connect to a target, its TLS handshake included."""
 
-MAX_CONNECTIONS: Final = 4096
-"""Client connections a process holds; more are refused with the protocol's own error."""
+MAX_CONNECTIONS: Final = 10_240
+"""Client connections a process holds, if its open files suffice; more are closed at once. An idle one that is logged in
+takes some 25 kB before its first statement, and a cancel does not slow down with their number."""
+
+SESSION_FILES: Final = 3
+"""Open files of one session: its client, its target, its journal."""
+
+SPARE_FILES: Final = 256
+"""Open files kept for everything else (policies, store, control API, side links), which a crowd must not take away."""
 
 SHUTDOWN_SECONDS: Final = 8.0
 """SIGTERM to forced close; the contract says that serve ends within ten."""
+
+SIGNING_SECONDS: Final = 9.0
+"""SIGTERM to the last journal that is still signed; the next start signs the others, each as its session ended."""
+
+SIGNING_THREADS: Final = 8
+"""Threads that compress and sign journals; they wait for the disk most of the time, which takes many at once."""
 
 # --- statements ------------------------------------------------------------------------------
 STATEMENT_BYTES: Final = 1024 * 1024

@@ -37,10 +37,15 @@ def _never(step: Any) -> None:
     """Answer no step at once."""
 
 
+def _unheard(key: bytes) -> None:
+    """Take a key that nobody looks up."""
+
+
 class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a session is born with. `random(n)` gives n unpredictable bytes (ids and bytes come in as arguments).
 
-    `cancel_key` is unpredictable bytes of this session's own, of which a key to cancel it by can be made.
+    `cancel_key` is unpredictable bytes of this session's own, of which a key to cancel it by can be made; the session
+    tells `keyed` that key once, before its client hears of it.
     `prompt` answers a Decide or Query that takes no waiting; None: yield it. A session may do without, and yield all.
     `tls_offered`: the listener has a certificate. `plaintext_allowed`: this client may do without TLS (loopback).
     """
@@ -51,6 +56,7 @@ class SessionContext(msgspec.Struct, frozen=True, kw_only=True):
     cancel_key: bytes = b""
     tls_offered: bool = True
     plaintext_allowed: bool = False
+    keyed: Callable[[bytes], None] = _unheard
     prompt: Callable[[Any], Any] = _never
     version: str = ""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
+import functools
+import hashlib
+import resource
 import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
-from checkrein.core.limits import MAX_CONNECTIONS
+from checkrein.core.limits import MAX_CONNECTIONS, SESSION_FILES, SPARE_FILES
 from checkrein.core.session import Cancelled, Killed, SessionContext
 from checkrein.core.spec import ProtocolSpec
 from checkrein.dataplane.lanes import Generators
@@ -25,11 +27,20 @@ LOOPBACK = ("127.", "::1")
 CANCEL_KEY_BYTES = 8
 
 
+KEY_MIX_BYTES = 32
+
+
 class Sessions:
-    """The sessions that are open in this process, by id."""
+    """The sessions that are open in this process, by id, and those that can be cancelled by their key.
+
+    Keys are looked up by a keyed digest, so that a look-up costs the same however many sessions there are, and how long
+    it takes tells nothing of how near a guess came.
+    """
 
     def __init__(self, poll: bool = False) -> None:
         self.by_id: dict[str, Relay] = {}
+        self._by_key: dict[bytes, set[str]] = {}
+        self._mix = secrets.token_bytes(KEY_MIX_BYTES)
         self._none = asyncio.Event()
         self.opened = 0
         self.generators = Generators()
@@ -44,14 +55,25 @@ class Sessions:
     def remove(self, relay: Relay) -> None:
         """Forget a closed session."""
         self.by_id.pop(relay.id, None)
+        digest = self._digest(relay.gate.cancel_key())
+        owners = self._by_key.get(digest, set())
+        owners.discard(relay.id)
+        if not owners:
+            self._by_key.pop(digest, None)
         if not self.by_id:
             self._none.set()
 
+    def keyed(self, id: str, key: bytes) -> None:
+        """A session's client will be told the key to cancel it by. Two servers may once make the same key."""
+        self._by_key.setdefault(self._digest(key), set()).add(id)
+
     def cancel(self, key: bytes) -> None:
         """Hand a cancel to the session that owns the key; an unknown key is ignored, as the field does."""
-        owners = [relay for relay in self.by_id.values() if hmac.compare_digest(relay.gate.cancel_key(), key)]
-        for relay in owners if key else ():
-            relay.tell(Cancelled())
+        for id in tuple(self._by_key.get(self._digest(key), ())):
+            self.by_id[id].tell(Cancelled())
+
+    def _digest(self, key: bytes) -> bytes:
+        return hashlib.blake2b(key, key=self._mix, digest_size=KEY_MIX_BYTES).digest()
 
     def kill(self, id: str, reason: str, code: str = "killed") -> bool:
         """End a session natively. Return whether it was open here."""
@@ -110,16 +132,18 @@ class Listener:
 
     def accept(self, transport: asyncio.Transport) -> None:
         """Make the session of a new connection, or close it when there are too many."""
-        if len(self._sessions.by_id) >= MAX_CONNECTIONS:
+        if len(self._sessions.by_id) >= most_connections():
             transport.abort()
             return
         peer: Any = transport.get_extra_info("peername") or ("", 0)
         host = str(peer[0])
+        id = self._new_id()
         context = SessionContext(
-            id=self._new_id(),
+            id=id,
             client=f"{host}:{peer[1]}",
             random=secrets.token_bytes,
             cancel_key=secrets.token_bytes(CANCEL_KEY_BYTES),
+            keyed=functools.partial(self._sessions.keyed, id),
             tls_offered=self._services.client_tls() is not None,
             plaintext_allowed=self._loopback_plaintext and host.startswith(LOOPBACK),
             version=self._version,
@@ -129,7 +153,7 @@ class Listener:
         relay = Relay(
             gate,
             self._services,
-            context.id,
+            id,
             self._tasks.spawn,
             sessions.remove,
             sessions.generators,
@@ -139,6 +163,21 @@ class Listener:
         relay.client.connection_made(transport)
         transport.set_protocol(relay.client)
         relay.start()
+
+
+def most_connections() -> int:
+    """Return how many connections may be held: MAX_CONNECTIONS, or fewer where the process may open fewer files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, (files - SPARE_FILES) // SESSION_FILES)
+
+
+def raise_files() -> None:
+    """Let the process open as many files as the system allows it; many begin with 1024 for old programs."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a system that names a higher limit than it keeps
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Accepting(asyncio.Protocol):
@@ -153,4 +192,4 @@ class Accepting(asyncio.Protocol):
         self._listener.accept(cast(asyncio.Transport, transport))
 
 
-__all__ = ["Endpoint", "Listener", "Sessions"]
+__all__ = ["Endpoint", "Listener", "Sessions", "most_connections", "raise_files"]

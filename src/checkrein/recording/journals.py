@@ -8,12 +8,13 @@ import re
 import shutil
 import threading
 import time
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any, Final
 
 from checkrein.core.errors import Unavailable
 from checkrein.core.events import GAP, LOGIN_REFUSED
-from checkrein.core.limits import LOGIN_REFUSALS_PER_SECOND
+from checkrein.core.limits import LOGIN_REFUSALS_PER_SECOND, SIGNING_SECONDS
 from checkrein.recording.files import private_folder
 from checkrein.recording.journal import Journal, Tools
 from checkrein.recording.recovery import recover_all
@@ -84,18 +85,21 @@ class Journals:
                 self._dropped += 1
                 self._tools.on_trouble(f"a refused login could not be recorded: {error}")
 
-    def close(self) -> None:
-        """Wait until every closed journal is signed and close the chain of logins; then give the folder up.
+    def close(self, seconds: float = SIGNING_SECONDS) -> int:
+        """Wait until every closed journal is signed, at most `seconds`, and close the chain of logins; then give the
+        folder up. Return how many are left for the next start to sign.
 
         Sessions must have been closed before; one that was not is signed as crashed at the next start.
         """
         if self._logins is not None:
             self._logins.close("shutdown", {})
             self._open[LOGINS] = self._logins
-        for journal in self._open.values():
-            if journal.finished is not None:
-                journal.finished.exception()
+        waiting = [one.finished for one in self._open.values() if one.finished is not None]
+        _, late = wait(waiting, timeout=seconds)
+        left = [one for one in late if one.cancel()]
+        wait(waiting)  # those that run already
         os.close(self._lock)
+        return len(left)
 
     def _make(self, parent: Path, session: str, fields: dict[str, Any], stem: str = "") -> Journal:
         if not SESSION_ID.match(session):

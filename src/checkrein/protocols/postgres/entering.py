@@ -181,6 +181,7 @@ class Entering:
         state = self.state
         # the server's own process id, so that notifications, pg_stat_activity and pg_backend_pid() say the same
         state.own_key = state.target_key[:4] + state.context.cancel_key[-SECRET_BYTES:]
+        state.context.keyed(state.own_key)
         state.answer(welcome(parameters, state.own_key))
         early, self._early = self._early, b""
         return early
