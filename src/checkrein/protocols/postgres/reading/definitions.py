@@ -9,7 +9,7 @@ import msgspec
 
 from checkrein.core.statement import Effect
 from checkrein.protocols.postgres.doors import SETTING
-from checkrein.protocols.postgres.reading import writes
+from checkrein.protocols.postgres.reading import keys
 from checkrein.protocols.postgres.reading.names import (
     find_relation,
     origin_of,
@@ -41,7 +41,7 @@ def referring(reader: Reader, constraint: Node) -> None:
     if found is None:
         return
     unique = {name for key in found.unique_keys for name in key}
-    writes.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
+    keys.refers(reader, found.oid, tuple(strings_of(constraint.get("pk_attrs")) or sorted(unique)))
 
 
 def checked(reader: Reader, node: Node) -> None:

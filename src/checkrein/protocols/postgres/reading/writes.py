@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.statement import Effect, Origin
-from checkrein.protocols.postgres.catalog import CatalogRelation, ForeignKey
+from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.doors import RAW_STORAGE, SETTING
 from checkrein.protocols.postgres.housekeeping import is_system
-from checkrein.protocols.postgres.reading import conditions, finish, queries, ranges, targets, views
-from checkrein.protocols.postgres.reading.names import origin_of, relation_kind, relation_name, relation_of
+from checkrein.protocols.postgres.reading import conditions, finish, keys, queries, ranges, targets, views
+from checkrein.protocols.postgres.reading.names import relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader
 from checkrein.protocols.sql.lineage import Column, Value
@@ -128,7 +128,6 @@ def written(reader: Reader, target: Target, names: list[str], rows: list[list[Va
                 reader.log.beside(value, beside)
             else:
                 reader.log.store(value, "written elsewhere")
-    probed(reader, target, names)
 
 
 def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...]:
@@ -137,66 +136,6 @@ def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...
         if column.real == name:
             return column.value.origins
     return ()
-
-
-def probed(reader: Reader, target: Target, names: list[str]) -> None:
-    """Writing a column that stands in a unique key or at either end of a foreign key tells whether a value is there.
-
-    Through a view, the columns of the tables under it are written.
-    """
-    known: dict[int, tuple[set[str], list[ForeignKey]]] = {}
-    for origin in [origin for name in names for origin in base_origins(reader, target, name)]:
-        if origin.oid not in known:
-            relation = reader.catalog.relations_by_oid.get(origin.oid, target.relation)
-            known[origin.oid] = _telling(reader, relation)
-        telling, foreign = known[origin.oid]
-        if origin.column in telling:
-            reader.log.use(Value(origins=(origin,)), "written to a key", 0)
-        for key in foreign:
-            if origin.column in key.columns:
-                refers(reader, key.referenced_oid, key.referenced_columns)
-
-
-def refers(reader: Reader, oid: int, names: tuple[str, ...]) -> None:
-    """Note that a foreign key tells whether values stand in these columns of the relation that it refers to."""
-    for relation in reader.related((oid,)):
-        reader.relations[relation.oid] = relation
-        found = [origin for origin in [_origin(relation, name) for name in names] if origin is not None]
-        reader.log.use(Value(origins=tuple(found)), "referred to by a key", 0)
-
-
-def _telling(reader: Reader, relation: CatalogRelation) -> tuple[set[str], list[ForeignKey]]:
-    """Return the columns that keys look at, here and in partitions and children, where the rows may go, and the
-    foreign keys there."""
-    found: set[str] = set()
-    foreign: list[ForeignKey] = []
-    for one in _descent(reader, relation):
-        found.update(one.keyed)
-        for unique in one.unique_keys:
-            found.update(unique)
-        for key in one.foreign_keys:
-            found.update(key.columns)
-            foreign.append(key)
-        found.update(_referenced(reader, one))
-    return found, foreign
-
-
-def _descent(reader: Reader, relation: CatalogRelation) -> list[CatalogRelation]:
-    """Return a relation and all that inherits from it, each once."""
-    found = {relation.oid: relation}
-    left = [relation]
-    while left:
-        for oid in left.pop().children:
-            child = reader.catalog.relations_by_oid.get(oid)
-            if child is not None and oid not in found:
-                found[oid] = child
-                left.append(child)
-    return list(found.values())
-
-
-def _referenced(reader: Reader, relation: CatalogRelation) -> set[str]:
-    """Return the columns of a relation that foreign keys elsewhere refer to."""
-    return set(finish.referenced_columns(reader.catalog).get(relation.oid, ()))
 
 
 def _conflict(reader: Reader, node: Node, scope: Scope, target: Target, relation: Node) -> None:
@@ -298,8 +237,10 @@ def returning(reader: Reader, node: Node, scope: Scope, target: Target) -> list[
 def write_effect(
     reader: Reader, verb: str, target: Target, names: list[str], node: Node, bounds: conditions.Bounds | None = None
 ) -> None:
-    """Note a write on its relation, its partitions and parents, and through an updatable view on the table under it."""
+    """Note a write on its relation, its partitions and parents, and through an updatable view on the table under it,
+    and what keys tell by it."""
     found = bounds or conditions.Bounds()
+    keys.told(reader, verb, target.relation, target.source, names)
     position = reader.at(int(node.get("location", -1)))
     _write(reader, verb, target.relation, names, (), found, position)
     _write_through(reader, verb, target, names, found)
@@ -354,11 +295,3 @@ def _rewritten(reader: Reader, relation: CatalogRelation) -> None:
         reader.concede(f'"{relation.name}" has rewrite rules')
     if relation.triggers and relation.kind == "v":
         reader.concede(f'view "{relation.name}" has triggers')
-
-
-def _origin(relation: CatalogRelation, name: str) -> Origin | None:
-    """Return a column of a relation as an origin, None when it has none of that name."""
-    for column in relation.columns:
-        if column.name == name:
-            return origin_of(relation, name, column.number)
-    return None
