@@ -43,6 +43,18 @@ CREATE TABLE pointing (id int PRIMARY KEY, at text REFERENCES people (ssn));
 CREATE TABLE deferred (
   id int PRIMARY KEY, ssn text UNIQUE DEFERRABLE INITIALLY DEFERRED, plain text UNIQUE DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO deferred VALUES (1, '{SSN}', 'one'), (2, '123-45-0002', 'two');
+CREATE TABLE pairs (id int PRIMARY KEY, n int, ssn text, UNIQUE (n, ssn));
+INSERT INTO pairs VALUES (1, 1, '{SSN}'), (2, 2, '{SSN}');
+CREATE TABLE made_of (id int PRIMARY KEY, ssn text, area text GENERATED ALWAYS AS (left(ssn, 3)) STORED UNIQUE);
+INSERT INTO made_of VALUES (1, '{SSN}');
+CREATE TABLE filled (id int PRIMARY KEY, ssn text UNIQUE DEFAULT '{SSN}', n int);
+INSERT INTO filled VALUES (1, '{SSN}', 1);
+CREATE TABLE drawn (id serial PRIMARY KEY, ssn uuid UNIQUE DEFAULT gen_random_uuid(), n int);
+CREATE TABLE grades (code text PRIMARY KEY, what text);
+INSERT INTO grades VALUES ('123-45-0002'), ('123-45-0003');
+CREATE TABLE graded (id int PRIMARY KEY, ssn text REFERENCES grades);
+INSERT INTO graded VALUES (1, '123-45-0002');
+CREATE VIEW grades_view AS SELECT code AS shown, what FROM grades;
 CREATE VIEW people_view AS SELECT id, name, ssn AS shown FROM people;
 CREATE VIEW people_twice AS SELECT v.shown AS again, v.id FROM people_view v;
 CREATE VIEW people_derived AS SELECT id, 'x' || ssn AS derived FROM people;

@@ -10,13 +10,17 @@ import msgspec
 
 
 class CatalogColumn(msgspec.Struct, frozen=True, gc=False):
-    """One column of a relation (pg_attribute): attnum, atttypid, atttypmod (-2: not loaded)."""
+    """One column of a relation (pg_attribute): attnum, atttypid, atttypmod (-2: not loaded).
+
+    `filled`: an INSERT that leaves it out writes its default there, other than the next of a sequence or a random one.
+    """
 
     name: str
     number: int
     type_oid: int
     not_null: bool = False
     typmod: int = -2
+    filled: bool = False
 
 
 class ForeignKey(msgspec.Struct, frozen=True):
@@ -33,8 +37,9 @@ class CatalogRelation(msgspec.Struct, frozen=True):
     `kind` is relkind: r table, p partitioned, v view, m materialised view, f foreign table, S sequence.
 
     `definition` is the query of a view or materialised view, schema-qualified throughout. `unique_keys` are the column
-    sets of unique, non-partial indexes without expressions; `keyed` all columns that any unique or exclusion index
-    looks at, deferred, partial and of expressions too. `parents` are oids of partition and inheritance parents.
+    sets of unique, non-partial indexes without expressions; `keyed` are, of each unique or exclusion index, all columns
+    that it looks at, deferred, partial and of expressions too. `computed` pairs a generated column with each column
+    that it is made of. `parents` are oids of partition and inheritance parents.
     `rules` is True when it has rewrite rules other than a view's own. `extension` names the extension that owns it.
     """
 
@@ -44,7 +49,8 @@ class CatalogRelation(msgspec.Struct, frozen=True):
     kind: str
     columns: tuple[CatalogColumn, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    keyed: tuple[str, ...] = ()
+    keyed: tuple[tuple[str, ...], ...] = ()
+    computed: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     parents: tuple[int, ...] = ()
     children: tuple[int, ...] = ()

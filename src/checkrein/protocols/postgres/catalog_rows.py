@@ -143,7 +143,8 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
     children = _by_relation([(_int(parent), _int(child)) for child, parent in results["inherits"]])
     unique_keys = _by_relation(_unique_keys(results["unique_keys"]))
     foreign_keys = _by_relation(_foreign_keys(results["foreign_keys"]))
-    keyed = _by_relation([(_int(row[0]), _text(row[1])) for row in results["keyed"]])
+    keyed = _by_relation(_unique_keys(results["keyed"]))
+    computed = _by_relation([(_int(row[0]), (_text(row[1]), _text(row[2]))) for row in results["computed"]])
     relations = []
     for number, schema, name, kind, rules, triggers, extension in results["relations"]:
         oid = _int(number)
@@ -158,6 +159,7 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
                 columns=tuple(columns.get(oid, ())),
                 unique_keys=() if inherited else tuple(unique_keys.get(oid, ())),
                 keyed=tuple(keyed.get(oid, ())),
+                computed=tuple(computed.get(oid, ())),
                 foreign_keys=tuple(foreign_keys.get(oid, ())),
                 parents=tuple(parents.get(oid, ())),
                 children=tuple(children.get(oid, ())),
@@ -178,7 +180,8 @@ def _by_relation(pairs: list[tuple[int, T]]) -> dict[int, list[T]]:
 
 
 def _column(row: Row) -> CatalogColumn:
-    return CatalogColumn(_text(row[1]), _int(row[2]), _int(row[3]), row[4] == "t", _int(row[5]))
+    filled = len(row) > 6 and row[6] == "t"
+    return CatalogColumn(_text(row[1]), _int(row[2]), _int(row[3]), row[4] == "t", _int(row[5]), filled)
 
 
 def _definition(text: str | None) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.limits import UNCOMMITTED_ROWS
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_queries import DRAWN, FIRST_USER_OID
 
 _EQ: Final = "OPERATOR(pg_catalog.=)"
 _NE: Final = "OPERATOR(pg_catalog.<>)"
@@ -78,6 +78,19 @@ _OWN_TRIGGERS: Final = (
     f"EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid {_EQ} r.oid AND NOT g.tgisinternal)"
 )
 
+_FILLED: Final = (
+    f"EXISTS (SELECT FROM pg_catalog.pg_attrdef e WHERE e.adrelid {_EQ} a.attrelid AND e.adnum {_EQ} a.attnum"
+    f" AND a.attgenerated {_EQ} '' AND e.adbin{_TEXT} OPERATOR(pg_catalog.!~) '{DRAWN}')"
+    f" OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid {_EQ} a.atttypid AND t.typdefaultbin IS NOT NULL)"
+)
+_MADE_OF: Final = (
+    f"EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid {_EQ} '1259'::pg_catalog.oid"
+    f" AND d.refobjid {_EQ} g.attrelid AND d.refobjsubid {_EQ} a.attnum"
+    f" AND (d.classid {_EQ} '2604'::pg_catalog.oid AND d.objid {_EQ} e.oid"
+    f" OR d.classid {_EQ} '1259'::pg_catalog.oid AND d.objid {_EQ} g.attrelid AND d.objsubid {_EQ} g.attnum))"
+)
+"""By the oids of pg_class and pg_attrdef themselves, as a name of theirs would be looked up."""
+
 _PARTS: Final[tuple[tuple[str, str], ...]] = (
     (
         "session",
@@ -120,6 +133,7 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
             _oid("a.atttypid"),
             _flag("a.attnotnull"),
             f"a.atttypmod{_TEXT}",
+            _flag(_FILLED),
         )
         + f" ORDER BY a.attnum){_TEXT} FROM pg_catalog.pg_attribute a"
         f" WHERE a.attrelid {_AMONG} AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped GROUP BY a.attrelid",
@@ -145,13 +159,24 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "keyed",
-        f"SELECT pg_catalog.json_agg({_row(_oid('i.indrelid'), f'a.attname{_TEXT}')}){_TEXT} FROM pg_catalog.pg_index i"
+        "SELECT pg_catalog.json_agg("
+        + _row(_oid("i.indrelid"), _oid("i.indexrelid"), f"a.attname{_TEXT}")
+        + f"){_TEXT} FROM pg_catalog.pg_index i"
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} i.indrelid"
         f" WHERE i.indrelid {_AMONG} AND (i.indisunique OR i.indisexclusion) AND a.attnum OPERATOR(pg_catalog.>) 0"
         f" AND (a.attnum {_EQ} ANY (i.indkey::pg_catalog.int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend d"
         f" WHERE d.classid {_EQ} '1259'::pg_catalog.oid AND d.objid {_EQ} i.indexrelid"
         f" AND d.refclassid {_EQ} '1259'::pg_catalog.oid AND d.refobjid {_EQ} i.indrelid"
         f" AND d.refobjsubid {_EQ} a.attnum)) GROUP BY i.indrelid",
+    ),
+    (
+        "computed",
+        f"SELECT pg_catalog.json_agg({_row(_oid('g.attrelid'), f'g.attname{_TEXT}', f'a.attname{_TEXT}')}){_TEXT}"
+        " FROM pg_catalog.pg_attribute g JOIN pg_catalog.pg_attrdef e"
+        f" ON e.adrelid {_EQ} g.attrelid AND e.adnum {_EQ} g.attnum"
+        f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} g.attrelid AND a.attnum {_NE} g.attnum"
+        f" WHERE g.attrelid {_AMONG} AND g.attgenerated {_NE} '' AND a.attnum OPERATOR(pg_catalog.>) 0"
+        f" AND {_MADE_OF} GROUP BY g.attrelid",
     ),
     (
         "foreign_keys",

@@ -7,7 +7,7 @@ from typing import Final
 from checkrein.core import limits
 from checkrein.core.statement import Effect, Origin, Relation
 from checkrein.protocols.postgres import doors, housekeeping
-from checkrein.protocols.postgres.catalog import CatalogRelation, CatalogSnapshot
+from checkrein.protocols.postgres.catalog import CatalogRelation
 from checkrein.protocols.postgres.reading import views
 from checkrein.protocols.postgres.reading.names import relation_kind, relation_name
 from checkrein.protocols.postgres.reading.state import Reader
@@ -129,24 +129,6 @@ def _follow(reader: Reader, relation: CatalogRelation, up: bool, found: dict[int
         if len(found) > limits.READING_FAMILY:
             reader.concede("it has too many partitions")
         waiting.extend(other.parents if up else other.children)
-
-
-_REFERENCED: dict[int, dict[int, frozenset[str]]] = {}
-
-
-def referenced_columns(catalog: CatalogSnapshot) -> dict[int, frozenset[str]]:
-    """Return, by relation, the columns that foreign keys elsewhere refer to; worked out once per catalog."""
-    found = _REFERENCED.get(catalog.identity) if catalog.identity else None
-    if found is None:
-        sets: dict[int, set[str]] = {}
-        for relation in catalog.relations_by_oid.values():
-            for key in relation.foreign_keys:
-                sets.setdefault(key.referenced_oid, set()).update(key.referenced_columns)
-        found = {oid: frozenset(names) for oid, names in sets.items()}
-        if len(_REFERENCED) >= limits.READING_CATALOGS:
-            _REFERENCED.clear()
-        _REFERENCED[catalog.identity] = found
-    return found
 
 
 def relations(reader: Reader) -> tuple[Relation, ...]:

@@ -140,7 +140,6 @@ def written(reader: Reader, target: Target, names: list[str], rows: list[list[Va
                 reader.log.beside(value, beside)
             else:
                 reader.log.store(value, "written elsewhere")
-    keys.probed(reader, target.relation, origins)
 
 
 def base_origins(reader: Reader, target: Target, name: str) -> tuple[Origin, ...]:
@@ -253,8 +252,10 @@ def returning(reader: Reader, node: Node, scope: Scope, target: Target) -> list[
 def write_effect(
     reader: Reader, verb: str, target: Target, names: list[str], node: Node, bounds: conditions.Bounds | None = None
 ) -> None:
-    """Note a write on its relation, its partitions and parents, and through an updatable view on the table under it."""
+    """Note a write on its relation, its partitions and parents, and through an updatable view on the table under it,
+    and what keys tell by it."""
     found = bounds or conditions.Bounds()
+    keys.told(reader, verb, target.relation, target.source, names)
     position = reader.at(int(node.get("location", -1)))
     _write(reader, verb, target.relation, names, (), found, position)
     _write_through(reader, verb, target, names, found)
