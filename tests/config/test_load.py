@@ -116,7 +116,10 @@ def test_defaults() -> None:
     orders = config.targets["orders"]
     assert (orders.port, orders.database, orders.tls.mode) == (5432, "orders", "verify-full")
     assert config.recording.durability == "effect"
-    assert not config.local_approver
+    assert (orders.housekeeping, orders.unguarded, orders.max_session) == ("normal", False, None)
+    assert orders.profiles["default"].auth == ("scram-sha-256", "cert")
+    assert (config.tls.loopback_plaintext, config.local_approver, config.busy_poll) == (False, False, True)
+    assert (config.data.rsplit("/", 1)[1], config.policies.rsplit("/", 1)[1]) == ("data", "policies")
     assert config.embedded is None
     assert config.warnings == ()
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from checkrein.dataplane.relay import CLIENT
 from checkrein.gate.ports import Settled
 from tests.dataplane.world import World, world
 
@@ -169,9 +170,10 @@ def test_a_slow_reader_causes_back_pressure_not_memory() -> None:
 
         feeding = asyncio.create_task(feed())
         relay = next(iter(made.sessions.by_id.values()))
-        await made.until(lambda: bool(relay._full))
-        transport = relay.client.transport
-        assert transport is not None
+        await made.until(lambda: CLIENT in relay._full)
+        transport, behind = relay.client.transport, relay.target.transport
+        assert transport is not None and behind is not None
+        assert not behind.is_reading()
         assert transport.get_write_buffer_size() < 4 * 1024 * 1024
         for _ in range(400):
             assert len(await reader.readline()) == len(line) + 2

@@ -109,18 +109,18 @@ def test_other_requests(desk: Desk, changes: dict[str, str], status: int, error:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "status"),
     [
-        b"grant_type=client_credentials&client_id=bot&client_id=anna&client_secret=x",
-        b"\xff",
-        b"a",
-        b"x" * (ISSUER_REQUEST_BYTES + 1),
+        (b"grant_type=client_credentials&client_id=bot&client_id=anna&client_secret=x", 400),
+        (b"\xff", 400),
+        (b"a", 400),
+        (b"x" * (ISSUER_REQUEST_BYTES + 1), 413),
     ],
 )
-def test_forms_that_cannot_be_read(desk: Desk, content: bytes) -> None:
+def test_forms_that_cannot_be_read(desk: Desk, content: bytes, status: int) -> None:
     """Repeated parameters, bytes that are no form, and oversized bodies are refused."""
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    assert desk.ask("POST", "/token", content=content, headers=headers).status_code in (400, 413)
+    assert desk.ask("POST", "/token", content=content, headers=headers).status_code == status
     assert desk.ask("POST", "/token", content=b"{}", headers={"content-type": "application/json"}).status_code == 400
 
 

@@ -56,6 +56,22 @@ def test_binary_and_text_forms_are_the_servers_own(database: Database, kind: str
             assert encode(shown) == raw
 
 
+@pytest.mark.parametrize(
+    ("oid", "text"),
+    [
+        (21, b"32768"), (23, b"2147483648"), (20, b"9223372036854775808"), (869, b"10.0.0.1/33"), (869, b"::1/129"),
+        (869, b"10.0.0.1/-1"), (650, b"10.0.0.0/33"), (1082, b"2020-13-01"), (1114, b"2020-01-01 25:00:00"),
+        (2950, b"6ba7b810-9dad-11d1-80b4-00c04fd430c"), (3802, b"{"),
+    ],
+)  # fmt: skip
+def test_values_just_out_of_range_do_not_encode(oid: int, text: bytes) -> None:
+    """Nor does what only looks like a value of the type."""
+    codec = codec_of(oid, {})
+    assert codec is not None
+    with pytest.raises((ValueError, OverflowError)):
+        codec[1](text)
+
+
 @pytest.mark.parametrize("oid", [16, 17, 20, 21, 23, 114, 3802, 700, 701, 869, 650, 1082, 1114, 1184, 1700, 2950])
 def test_texts_that_are_no_value_do_not_encode(oid: int) -> None:
     """A masked text that the type cannot hold raises ValueError, so that it becomes NULL instead of garbage."""
