@@ -3,6 +3,8 @@
 Prints a table and returns the figures as JSON. Usage: python bench/detectors.py [--cells N] [--json FILE]
 """
 
+# ruff: noqa: E402 - run as a script it finds the package and the corpus beside it, which it must be told first
+
 from __future__ import annotations
 
 import argparse
@@ -18,12 +20,12 @@ for place in (ROOT / "src", ROOT):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from checkrein.core.identity import Principal  # noqa: E402
-from checkrein.core.maskplan import ColumnInfo, Scanner  # noqa: E402
-from checkrein.core.verdict import DetectDuty, MaskDuty, Obligations, Refusal  # noqa: E402
-from checkrein.masking.detectors import KNOWN  # noqa: E402
-from checkrein.masking.plan import Masker  # noqa: E402
-from tests.corpus import labelled  # noqa: E402
+from checkrein.core.identity import Principal
+from checkrein.core.maskplan import ColumnInfo, Scanner
+from checkrein.core.verdict import DetectDuty, MaskDuty, Obligations, Refusal
+from checkrein.masking.detectors import KNOWN
+from checkrein.masking.plan import Masker
+from tests.corpus import labelled
 
 TEN = ("credit_card", "us_ssn", "iban", "email", "phone", "ip_address", "jwt", "private_key", "aws_key", "github_token")
 

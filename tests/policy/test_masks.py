@@ -146,7 +146,10 @@ def test_masks_of_any_policy_apply():
     others = policy(SSN, "o", subjects="{groups: [others]}")
     elsewhere = policy("targets: {names: [other]}\n" + SSN, "e")
     observed = policy("mode: observe\n" + SSN, "w")
-    owed = lambda *texts: snapshot(*texts).decide(facts(reading(out("bare")))).obligations.owed  # noqa: E731
+
+    def owed(*texts: str) -> bool:
+        return snapshot(*texts).decide(facts(reading(out("bare")))).obligations.owed
+
     assert owed(allow, mine)
     assert not owed(allow, others)
     assert not owed(allow, elsewhere)
@@ -156,9 +159,11 @@ def test_masks_of_any_policy_apply():
 def test_masked_ddl():
     """DDL on an object that is masked for anybody on the target is refused, for this principal or another."""
     shot = snapshot(policy(OPEN), policy(SSN, "o", subjects="{groups: [others]}"))
-    alter = lambda name, *relations, kind="table": shot.decide(  # noqa: E731
-        facts(statement(effect("alter", name, kind=kind, guard="masked_ddl"), relations=relations))
-    )
+
+    def alter(name: str, *relations: Relation, kind: str = "table") -> Verdict:
+        touched = effect("alter", name, kind=kind, guard="masked_ddl")
+        return shot.decide(facts(statement(touched, relations=relations)))
+
     assert alter("public.customers", CUSTOMERS).code == "guardrail"
     assert alter("public", kind="schema").code == "guardrail"
     assert alter("public.plain", Relation("public.plain", columns=("a",))).outcome == "allow"

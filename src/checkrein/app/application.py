@@ -141,7 +141,8 @@ class Application:
         if tls.cert:
             context = server_context(tls.cert, tls.key)
         else:
-            hosts = tuple(one.host for one in config.listeners if one.host not in ("0.0.0.0", "::"))  # noqa: S104
+            everywhere = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+            hosts = tuple(one.host for one in config.listeners if one.host not in everywhere)
             made = authority.ensure(data / "tls", hosts)
             self.ca = made.ca
             context = server_context(str(made.cert), str(made.key))

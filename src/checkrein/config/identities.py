@@ -38,7 +38,7 @@ def absolute(folder: str, reference: str) -> str:
     if not scheme and reference.startswith("env:"):
         return reference
     path = os.path.expanduser(reference[len(scheme) :])  # noqa: PTH111  text in, text out
-    return scheme + os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
+    return scheme + os.path.normpath(os.path.join(folder, path))  # noqa: PTH118  as above
 
 
 def path_of(folder: str, reference: str | None) -> str:

@@ -52,7 +52,7 @@ class _Resolver:
         self.gateway = document.value
         self.file = file
         self.protocols = protocols
-        self.folder = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120
+        self.folder = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120  text in, text out
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 

@@ -58,7 +58,8 @@ class Database:
 
     def _may_run(self, program: Path) -> bool:
         try:
-            done = subprocess.run([program, "--version"], capture_output=True, timeout=START_SECONDS, **self._as())  # noqa: S603
+            command = [str(program), "--version"]  # a path of the installed package, nobody's input
+            done = subprocess.run(command, capture_output=True, timeout=START_SECONDS, **self._as())  # noqa: S603
         except OSError:
             return False
         return done.returncode == 0
