@@ -11,6 +11,11 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
+    _approvals()
+    _sessions()
+
+
+def _approvals() -> None:
     op.create_table(
         "approvals",
         Column("id", String, primary_key=True),
@@ -38,6 +43,11 @@ def upgrade() -> None:
         Column("reason", Text, nullable=False),
         Column("uses_left", Integer, nullable=False),
     )
+    op.create_index("approvals_binding", "approvals", ["binding", "state"])
+    op.create_index("approvals_state", "approvals", ["state", "issuer", "subject"])
+
+
+def _sessions() -> None:
     op.create_table(
         "sessions",
         Column("id", String, primary_key=True),
@@ -67,8 +77,6 @@ def upgrade() -> None:
         Column("value", Text, primary_key=True),
         sqlite_with_rowid=False,
     )
-    op.create_index("approvals_binding", "approvals", ["binding", "state"])
-    op.create_index("approvals_state", "approvals", ["state", "issuer", "subject"])
     op.create_index("sessions_opened", "sessions", ["opened"])
     op.create_index("sessions_principal", "sessions", ["principal", "opened"])
     op.create_index("session_terms_value", "session_terms", ["kind", "value"])
