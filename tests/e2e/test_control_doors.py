@@ -101,3 +101,36 @@ def test_open_doors_name_nobody(gateway: Gateway) -> None:
     assert "checkrein_open_sessions" in told
     for secret in ("bot", "secrets_of_ann", PASSWORD, "secret-", gateway.token("bot")):
         assert secret not in told, secret
+
+
+def test_what_the_api_says_of_itself_is_so(gateway: Gateway) -> None:
+    """Every route answers made-up names and broken bodies with a status that it documents and a reason; none is 500."""
+    with owner(gateway) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    with gateway.api("root") as client:
+        for path, methods in paths.items():
+            for method, told in methods.items():
+                url = re.sub(r"\{\w+\}", "no%00%22such", path)
+                for body in (b"{", b"[]", b"null", b"\xff", b'{"ids": ["x"]}', b'{"\\ud800": "\\ud800"}', b"{}"):
+                    headers = {"content-type": "application/json"}
+                    answer = client.request(method, url, content=body, headers=headers)
+                    assert str(answer.status_code) in told["responses"], (method, url, body, answer)
+                    if answer.status_code in (400, 403, 404) and not path.startswith("/issuer"):
+                        assert answer.json()["reason"]
+        assert client.get("/api/v1/nothing").json() == {"reason": "Not Found"}
+        assert client.delete("/api/v1/sessions").status_code == 405
+
+
+def test_gw_34_a_damaged_recording_is_said_to_be(gateway: Gateway) -> None:
+    """A recording that cannot be read is answered with 503 and why; listing and searching go on."""
+    with gateway.connect() as connection:
+        connection.execute("SELECT 34")
+    with gateway.api("audrey") as client:
+        name = client.get("/api/v1/sessions").json()[0]["id"]
+        folder = next((gateway.data / "recordings").glob(f"*/{name}"))
+        for path in folder.glob("*.jsonl*"):
+            path.write_bytes(b"\x28\xb5\x2f\xfd damaged" if path.suffix == ".zst" else b"\xff\n" + path.read_bytes())
+        shown = client.get(f"/api/v1/sessions/{name}")
+        assert shown.status_code == 503 and name in shown.json()["reason"]
+        assert client.get("/api/v1/sessions", params={"text": "select 34"}).status_code == 200
+        assert client.get(f"/api/v1/sessions/{name}/verify").json()["ok"] is False

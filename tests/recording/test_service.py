@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
+from checkrein.core.errors import Unavailable
 from checkrein.core.limits import INDEX_TERMS
 from checkrein.recording.filters import parse_filters
 from checkrein.recording.keys import load_or_create_key
@@ -167,3 +169,44 @@ def test_export(desk: Desk, recordings: Recordings, work: Callable[..., None], t
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert "policies/abc.json" in names and not [name for name in names if "secret" in name]
     assert not [name for name in names if name.endswith(".key")]
+
+
+def spoil_not_utf8(line: bytes) -> bytes:
+    return line.replace(b"SELECT 1", b"SELECT \xff", 1)
+
+
+def spoil_deep(line: bytes) -> bytes:
+    return line.replace(b'"SELECT 1', b"[" * 5000 + b'"SELECT 1', 1)
+
+
+def spoil_kinds(line: bytes) -> bytes:
+    wrong = (
+        line.replace(b'"at":', b'"att":').replace(b'"verbs":["read"]', b'"verbs":7').replace(b'"groups":[', b'"gg":[')
+    )
+    return wrong.replace(b'"actors":[]', b'"actors":3')
+
+
+@pytest.mark.parametrize("spoil", [spoil_not_utf8, spoil_deep, spoil_kinds])
+def test_gw_34_one_damaged_recording_hides_no_other(
+    desk: Desk, recordings: Recordings, work: Callable[..., None], spoil: Callable[[bytes], bytes]
+) -> None:
+    """Whatever stands in one recording, all sessions are listed and searched; showing it says why it cannot be read."""
+    assert desk.journals is not None
+    for name in ("s1", "s2"):
+        journal = desk.journals.open(name, OPENED)
+        work(journal, 3)
+        journal.close("done", {})
+    damaged = next((desk.data / "recordings").glob("*/s1/0.jsonl.zst"))
+    plain = zstandard.ZstdDecompressor().stream_reader(damaged.read_bytes()).read()
+    changed = spoil(plain)
+    assert changed != plain
+    damaged.write_bytes(zstandard.ZstdCompressor().compress(changed))
+    assert sorted(ids(recordings)) == ["s1", "s2"]
+    assert "s2" in ids(recordings, text="select 1")
+    recordings.rebuild()
+    assert sorted(ids(recordings)) == ["s1", "s2"]
+    if spoil is spoil_kinds:
+        assert asyncio.run(recordings.show("s1")) is not None
+    else:
+        with pytest.raises(Unavailable):
+            asyncio.run(recordings.show("s1"))

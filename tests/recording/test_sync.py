@@ -129,3 +129,24 @@ def test_gone_executor_is_unavailable(desk: Desk) -> None:
             await SyncGroup(pool).sync(desk.start().open("s1", OPENED))
 
     asyncio.run(run())
+
+
+def test_the_end_syncs_what_gathered_and_nothing_twice(desk: Desk, synced: list[int]) -> None:
+    """Closing waits for what came while a batch ran; a closed journal is made durable by its own end alone."""
+
+    async def run(pool: Counting) -> None:
+        group = SyncGroup(pool, delay=60)
+        first, second, over = (desk.start_once().open(name, OPENED) for name in ("s1", "s2", "s3"))
+        over.close("done", {})
+        waiting = asyncio.ensure_future(group.sync(first))
+        for _ in range(2):  # until the batch of the first runs
+            await asyncio.sleep(0)
+        group.later(second)
+        group.later(over)
+        synced.clear()
+        await group.close()
+        await waiting
+        assert len(synced) == 2 and not second.dirty
+
+    with Counting(1) as pool:
+        asyncio.run(run(pool))

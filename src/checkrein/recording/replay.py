@@ -41,7 +41,7 @@ class Follower:
                 return
             except FileNotFoundError:
                 continue  # a segment closed between listing and opening: it is there under its new name
-            except (Bad, OSError, msgspec.DecodeError) as error:
+            except (Bad, OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
                 raise Unavailable(f"the recording in {self.folder.name} cannot be read: {error}") from error
         raise Unavailable(f"the recording in {self.folder.name} cannot be read: its segments keep closing; try again")
 
@@ -121,10 +121,10 @@ class Tally:
         return {
             "id": self.session,
             **{name: str(opened.get(name, "")) for name in ("principal", "issuer")},
-            **{name: list(opened.get(name) or ()) for name in ("groups", "actors")},
+            **{name: list(_items(opened, name)) for name in ("groups", "actors")},
             **{name: str(opened.get(name, "")) for name in ("target", "profile", "protocol", "client")},
-            "opened": float(opened.get("at", 0.0)),
-            "closed": float(self._closed["at"]) if self._closed else None,
+            "opened": _moment(opened),
+            "closed": _moment(self._closed) if self._closed else None,
             "state": state,
             "reason": reason,
             **self._counts,
@@ -149,7 +149,7 @@ class Tally:
             self._term("rule", rule)
             self._term("rule", f"{policy}/{rule}")
         for kind, field in (("verb", "verbs"), ("touches", "touches")):
-            for value in event.get(field) or ():
+            for value in _items(event, field):
                 self._term(kind, str(value))
 
     def _term(self, kind: str, value: str) -> None:
@@ -160,6 +160,16 @@ class Tally:
             self.terms.add((kind, value))
         elif (kind, value) not in self.terms:
             self.overflow = True
+
+
+def _moment(event: Event) -> float:
+    value = event.get("at", 0.0)
+    return value if isinstance(value, float) else float(value) if type(value) is int and abs(value) < 1 << 63 else 0.0
+
+
+def _items(event: Event, field: str) -> list[Any]:
+    value = event.get(field)
+    return value if isinstance(value, list) else []
 
 
 def _table(event: Event, field: str) -> dict[str, Any]:

@@ -175,7 +175,10 @@ class Recordings:
         if folder is None:
             return False
         wanted = text.lower()
-        return any(wanted in str(event.get("statement", "")).lower() for event in Follower(folder).read())
+        try:
+            return any(wanted in str(event.get("statement", "")).lower() for event in Follower(folder).read())
+        except Unavailable:
+            return False  # damaged behind what was looked at; `verify` says what is wrong
 
     def _export(self, ids: list[str]) -> bytes | None:
         folders = [self.folder(id) for id in dict.fromkeys(ids)]

@@ -52,8 +52,13 @@ class SyncGroup:
             self._timer = loop.call_later(self._delay, self._kick)
 
     async def close(self) -> None:
-        """Sync what is still waiting, then return."""
+        """Sync what is still waiting, then return; journals that are closed already are made durable by their end."""
         self._closed = True
+        self._waiting = {
+            journal: future
+            for journal, future in self._waiting.items()
+            if future is not None or journal.finished is None
+        }
         self._kick()
         while self._batch is not None:
             await asyncio.wait([self._batch])
@@ -86,8 +91,8 @@ class SyncGroup:
         self._follow_up()
 
     def _follow_up(self) -> None:
-        """Start what gathered meanwhile: at once when someone waits for it, else after the delay."""
-        if any(future is not None for future in self._waiting.values()):
+        """Start what gathered meanwhile: at once when someone waits for it or at the end, else after the delay."""
+        if self._closed or any(future is not None for future in self._waiting.values()):
             self._kick()
         elif self._waiting and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._delay, self._kick)

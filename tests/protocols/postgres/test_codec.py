@@ -32,3 +32,10 @@ def test_garbage_is_refused_or_read_whole(data: bytes) -> None:
             continue
         with pytest.raises(ProtocolError):
             read(data + b"\0x")
+
+
+@pytest.mark.parametrize("tag", ["SELECT ¹", "SELECT ٣", "SELECT " + "9" * 5000, "SELECT -1", "SELECT"])
+def test_a_hostile_tag_gives_no_count(tag: str) -> None:
+    """What is no number of rows in ASCII digits, or longer than one can be, counts nothing and raises nothing."""
+    assert codec.tag_count(tag) is None
+    assert codec.tag_count("INSERT 0 12") == 12

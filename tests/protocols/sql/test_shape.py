@@ -29,6 +29,13 @@ def test_what_has_no_shape(text: str) -> None:
     assert shape_of(text) is None
 
 
+@pytest.mark.parametrize("text", ["select a::float(24)", "select a::FLOAT (25)", "create table t (a Float\n( 9 ))"])
+def test_gw_33_a_number_that_names_a_type_is_no_constant(text: str) -> None:
+    """float(24) is real and float(25) double precision, by the grammar itself: no shape, so neither is read as the
+    other, for which a function or operator of another name may be called."""
+    assert shape_of(text) is None
+
+
 def test_bounded_by_a_whole_unique_key() -> None:
     """All columns of one key must be fixed; the count is the product, the least over the keys."""
     assert bounded_by({"a": 1}, (("a", "b"),)) is None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from checkrein.control.api import approvals, health, reload, sessions, targets
 from checkrein.control.api.callers import caller
 from checkrein.control.api.ports import Control
+from checkrein.core.errors import Unavailable
 from checkrein.core.identity import Principal
 from checkrein.core.limits import API_REQUEST_BYTES
 
@@ -43,7 +47,9 @@ def api(control: Control, *more: APIRouter) -> FastAPI:
     app.add_middleware(Bounded)
     for router in (health.router, sessions.router, approvals.router, targets.router, reload.router, *more):
         app.include_router(router)
-    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(AnyHTTPException, _refused)  # the frameworks' own too: no such path, no JSON
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Unavailable, _unavailable)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(person: Annotated[Principal, Depends(caller)]) -> dict[str, Any]:
@@ -55,6 +61,19 @@ def api(control: Control, *more: APIRouter) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     """Answer errors as one object with a `reason`."""
-    assert isinstance(error, HTTPException)
+    assert isinstance(error, AnyHTTPException)
     body = error.detail if isinstance(error.detail, dict) else {"reason": str(error.detail)}
     return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Answer what does not fit a route with 422, without what was sent: that may be a secret, or no Unicode."""
+    assert isinstance(error, RequestValidationError)
+    found = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+    # escaped to ASCII: a name may hold half a surrogate pair, which cannot be written as UTF-8
+    return Response(json.dumps({"detail": found}), 422, media_type="application/json")
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    """Answer that something cannot be read now: a damaged recording, a store that is away."""
+    return JSONResponse({"reason": str(error)}, 503)

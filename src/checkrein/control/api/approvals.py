@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from checkrein.control.api.audit import audit
 from checkrein.control.api.callers import caller, may
 from checkrein.control.api.ports import Control
+from checkrein.control.api.refusals import ALWAYS, refusals
 from checkrein.core.identity import Principal
 
-router = APIRouter(prefix="/api/v1/approvals")
+router = APIRouter(prefix="/api/v1/approvals", responses=refusals(*ALWAYS))
 Caller = Annotated[Principal, Depends(caller)]
 
 
@@ -35,7 +36,7 @@ async def ls(request: Request, person: Caller, state: str = "") -> list[dict[str
     return await _control(request).approvals.ls(state)
 
 
-@router.get("/{id}")
+@router.get("/{id}", responses=refusals(404))
 async def show(request: Request, person: Caller, id: str) -> dict[str, Any]:
     """Return one approval."""
     may(person, "approvals.ls")
@@ -45,13 +46,13 @@ async def show(request: Request, person: Caller, id: str) -> dict[str, Any]:
     return found
 
 
-@router.post("/{id}/approve")
+@router.post("/{id}/approve", responses=refusals(404, 409))
 async def approve(request: Request, person: Caller, id: str, body: Answer) -> dict[str, Any]:
     """Say yes."""
     return await _answer(request, person, id, True, body.note)
 
 
-@router.post("/{id}/deny")
+@router.post("/{id}/deny", responses=refusals(404, 409))
 async def deny(request: Request, person: Caller, id: str, body: Answer) -> dict[str, Any]:
     """Say no."""
     return await _answer(request, person, id, False, body.note)

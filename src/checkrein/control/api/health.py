@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from checkrein.control.api.ports import Control
+from checkrein.control.api.refusals import content
 
 router = APIRouter()
 
@@ -22,7 +23,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "They cannot; `problems` says why."}})
 async def readyz(request: Request) -> JSONResponse:
     """Say whether statements can be served; 503 with every reason when not."""
     control: Control = request.app.state.control
@@ -31,7 +32,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(body, 503 if problems else 200)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses=content("text/plain", "Metrics."))
 async def metrics() -> Response:
     """Return Prometheus metrics; they name no principal, no statement and no secret."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

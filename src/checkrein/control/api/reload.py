@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Request
 from checkrein.control.api.audit import audit
 from checkrein.control.api.callers import caller, may
 from checkrein.control.api.ports import Control
+from checkrein.control.api.refusals import ALWAYS, refusals
 from checkrein.core.identity import Principal
 
-router = APIRouter(prefix="/api/v1/reload")
+router = APIRouter(prefix="/api/v1/reload", responses=refusals(*ALWAYS))
 
 
 @router.post("")

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from checkrein.control.api.audit import audit
 from checkrein.control.api.callers import caller, may
 from checkrein.control.api.ports import Control
+from checkrein.control.api.refusals import ALWAYS, content, refusals
 from checkrein.core.identity import Principal
 
-router = APIRouter(prefix="/api/v1/sessions")
+router = APIRouter(prefix="/api/v1/sessions", responses=refusals(*ALWAYS))
 Caller = Annotated[Principal, Depends(caller)]
 
 
@@ -50,7 +51,7 @@ async def ls(request: Request, person: Caller) -> list[dict[str, Any]]:
         raise HTTPException(400, {"reason": str(error)}) from None
 
 
-@router.post("/export")
+@router.post("/export", response_class=Response, responses=content("application/zip", "The bundle.") | refusals(404))
 async def export(request: Request, person: Caller, body: Export) -> Response:
     """Return an evidence bundle."""
     may(person, "sessions.export")
@@ -61,7 +62,7 @@ async def export(request: Request, person: Caller, body: Export) -> Response:
     return Response(bundle, media_type="application/zip")
 
 
-@router.get("/{id}")
+@router.get("/{id}", responses=refusals(404))
 async def show(request: Request, person: Caller, id: str) -> dict[str, Any]:
     """Return one session with its events."""
     may(person, "sessions.show")
@@ -72,7 +73,7 @@ async def show(request: Request, person: Caller, id: str) -> dict[str, Any]:
     return found
 
 
-@router.get("/{id}/tail")
+@router.get("/{id}/tail", response_class=Response, responses=content("application/x-ndjson", "Events.") | refusals(404))
 async def tail(request: Request, person: Caller, id: str) -> StreamingResponse:
     """Follow one session as JSON lines."""
     may(person, "sessions.show")
@@ -83,7 +84,7 @@ async def tail(request: Request, person: Caller, id: str) -> StreamingResponse:
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
-@router.get("/{id}/verify")
+@router.get("/{id}/verify", responses=refusals(404))
 async def verify(request: Request, person: Caller, id: str) -> dict[str, Any]:
     """Verify one session's recording."""
     may(person, "sessions.show")
@@ -93,7 +94,7 @@ async def verify(request: Request, person: Caller, id: str) -> dict[str, Any]:
     return found
 
 
-@router.post("/{id}/kill")
+@router.post("/{id}/kill", responses=refusals(404))
 async def kill(request: Request, person: Caller, id: str, body: Kill) -> dict[str, Any]:
     """End an open session natively."""
     may(person, "sessions.kill")

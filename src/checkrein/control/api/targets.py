@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 
 from checkrein.control.api.callers import caller, may
 from checkrein.control.api.ports import Control
+from checkrein.control.api.refusals import ALWAYS, refusals
 from checkrein.core.identity import Principal
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", responses=refusals(*ALWAYS))
 Caller = Annotated[Principal, Depends(caller)]
 
 
@@ -43,7 +44,7 @@ async def ls(request: Request, person: Caller) -> list[dict[str, Any]]:
     return _control(request).targets.ls()
 
 
-@router.post("/targets/{name}/test")
+@router.post("/targets/{name}/test", responses=refusals(404))
 async def test(request: Request, person: Caller, name: str) -> list[dict[str, Any]]:
     """Try every profile of a target."""
     may(person, "targets.test")
@@ -53,7 +54,7 @@ async def test(request: Request, person: Caller, name: str) -> list[dict[str, An
     return found
 
 
-@router.get("/targets/{name}/starter")
+@router.get("/targets/{name}/starter", responses=refusals(404))
 async def starter(request: Request, person: Caller, name: str) -> dict[str, str]:
     """Return a starter policy from the live schema."""
     may(person, "targets.starter")
@@ -66,7 +67,7 @@ async def starter(request: Request, person: Caller, name: str) -> dict[str, str]
     return {"policy": found}
 
 
-@router.get("/reach/{name}")
+@router.get("/reach/{name}", responses=refusals(404))
 async def reach(request: Request, person: Caller, name: str, profile: str = "default") -> dict[str, Any]:
     """Say how a client reaches a target; any authenticated caller may know."""
     found = _control(request).targets.reach(name, profile)

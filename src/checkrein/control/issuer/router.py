@@ -157,6 +157,32 @@ async def _body(request: Request) -> bytes:
     return body
 
 
+_TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request is not one (RFC 6749, section 5.2)."},
+    401: {"description": "Unknown client or wrong secret."},
+    413: {"description": "The body is too long."},
+    429: {"description": "Too many failures; wait."},
+    503: {"description": "A key or secret cannot be read."},
+}
+_TOKEN_REQUEST: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["grant_type"],
+                "properties": {
+                    "grant_type": {"const": "client_credentials"},
+                    "client_id": {"type": "string"},
+                    "client_secret": {"type": "string"},
+                    "audience": {"const": AUDIENCE},
+                },
+            }
+        }
+    },
+}
+
+
 def issuer_router(issuer: EmbeddedIssuer) -> APIRouter:
     """Return the issuer's routes, all below `/issuer`."""
     router = APIRouter(prefix="/issuer")
@@ -169,7 +195,7 @@ def issuer_router(issuer: EmbeddedIssuer) -> APIRouter:
     async def jwks() -> JSONResponse:
         return JSONResponse(issuer.keys(), headers={"cache-control": "public, max-age=60"})
 
-    @router.post("/token")
+    @router.post("/token", responses=_TOKEN_RESPONSES, openapi_extra={"requestBody": _TOKEN_REQUEST})
     async def token(request: Request) -> JSONResponse:
         headers, peer = request.headers, request.client.host if request.client else "local"
         try:

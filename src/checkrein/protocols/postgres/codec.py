@@ -184,4 +184,4 @@ def row_values(payload: bytes) -> tuple[bytes | None, ...]:
 def tag_count(tag: str) -> int | None:
     """Return the number of rows that a command tag gives, None when it gives none."""
     last = tag.rpartition(" ")[2]
-    return int(last) if last.isdigit() else None
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
