@@ -28,6 +28,8 @@ from checkrein.protocols.postgres.catalog import (
     CatalogType,
     ForeignKey,
 )
+from checkrein.protocols.postgres.catalog_keys import COMPUTED, FILLED, INDEXES, KEYED
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID as FIRST_USER_OID
 
 _IDENTITIES: Final = itertools.count(1)
 
@@ -35,9 +37,6 @@ Row = tuple[str | None, ...]
 """One row of an answer in text format; NULL is None."""
 
 T = TypeVar("T")
-
-FIRST_USER_OID: Final = 16384
-"""Objects below were made by initdb (access/transam.h, FirstNormalObjectId)."""
 
 SETUP: Final = "SET search_path = ''"
 """Must have run on the link before any of the queries."""
@@ -106,16 +105,6 @@ Temporary objects are left out: they are their own session's, and would make eve
 _OWN_RELATION: Final = f"o.relkind IN ('r','p','v','m','f','S') AND o.relpersistence <> 't' AND {_OWN_SCHEMA}"
 _FROM_CLASS: Final = "FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace"
 
-DRAWN: Final = "^[{]FUNCEXPR :funcid (1574|3432|(480|714) [^{]*[{]FUNCEXPR :funcid 1574) "
-"""Matches a default that is nextval(regclass), also as a smaller integer, or gen_random_uuid(): by the functions' own
-oids (pg_proc.dat), since names would be those of a search path."""
-
-_FILLED: Final = (
-    "EXISTS (SELECT FROM pg_attrdef e WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum AND a.attgenerated = ''"
-    f" AND e.adbin::text !~ '{DRAWN}') OR EXISTS (SELECT FROM pg_type t WHERE t.oid = a.atttypid"
-    " AND t.typdefaultbin IS NOT NULL)"
-)
-
 _OUTPUT_NAMES: Final = (
     "CASE WHEN o.proargmodes && '{o,b,t}'::\"char\"[] THEN"
     " (SELECT json_agg(coalesce(a.name, '') ORDER BY a.position)"
@@ -137,7 +126,7 @@ QUERIES: Final[dict[str, str]] = {
         f" {_extension('pg_class', 'relowner')} {_FROM_CLASS} WHERE {_OWN_RELATION}"
     ),
     "columns": (
-        f"SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.atttypmod, {_FILLED}"
+        f"SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.atttypmod, {FILLED}"
         f" {_FROM_CLASS} JOIN pg_attribute a ON a.attrelid = o.oid"
         f" WHERE a.attnum > 0 AND NOT a.attisdropped AND {_OWN_RELATION} ORDER BY a.attrelid, a.attnum"
     ),
@@ -155,24 +144,9 @@ QUERIES: Final[dict[str, str]] = {
         " AND NOT EXISTS (SELECT FROM pg_opclass c WHERE c.oid = ANY (i.indclass::oid[]) AND NOT c.opcdefault)"
         " ORDER BY i.indexrelid, k.position"
     ),
-    # Of any index that refuses a row for another's sake, whatever its expressions, predicate or time of checking.
-    "keyed": (
-        "SELECT i.indrelid, i.indexrelid, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-        " WHERE (i.indisunique OR i.indisexclusion) AND a.attnum > 0 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS"
-        " (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"
-        " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))"
-        f" AND i.indrelid >= {FIRST_USER_OID}"
-    ),
-    # What a generated column is made of hangs on its expression, before 15 on the column itself.
-    "computed": (
-        "SELECT g.attrelid, g.attname, a.attname FROM pg_attribute g"
-        " JOIN pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum"
-        " JOIN pg_attribute a ON a.attrelid = g.attrelid AND a.attnum > 0 AND a.attnum <> g.attnum"
-        f" WHERE g.attgenerated <> '' AND g.attrelid >= {FIRST_USER_OID} AND EXISTS (SELECT FROM pg_depend d"
-        " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = g.attrelid AND d.refobjsubid = a.attnum"
-        " AND (d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid"
-        " OR d.classid = 'pg_class'::regclass AND d.objid = g.attrelid AND d.objsubid = g.attnum))"
-    ),
+    "keyed": KEYED,
+    "computed": COMPUTED,
+    "indexes": INDEXES,
     "foreign_keys": (
         "SELECT c.conrelid, c.oid, c.confrelid, a.attname, f.attname FROM pg_constraint c"
         " JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY k(own, other, position) ON true"
@@ -336,6 +310,7 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
     foreign_keys = _by_relation(_foreign_keys(results["foreign_keys"]))
     keyed = _by_relation(_unique_keys(results["keyed"]))
     computed = _by_relation([(_int(row[0]), (_text(row[1]), _text(row[2]))) for row in results["computed"]])
+    indexes = _by_relation([(_int(row[0]), _text(row[1])) for row in results["indexes"]])
     relations = []
     for number, schema, name, kind, rules, triggers, extension in results["relations"]:
         oid = _int(number)
@@ -351,6 +326,7 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
                 unique_keys=() if inherited else tuple(unique_keys.get(oid, ())),
                 keyed=tuple(keyed.get(oid, ())),
                 computed=tuple(computed.get(oid, ())),
+                indexes=tuple(indexes.get(oid, ())),
                 foreign_keys=tuple(foreign_keys.get(oid, ())),
                 parents=tuple(parents.get(oid, ())),
                 children=tuple(children.get(oid, ())),

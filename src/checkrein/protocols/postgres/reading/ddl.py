@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
-from checkrein.protocols.postgres.reading import definitions, ranges, roles
+from checkrein.protocols.postgres.reading import definitions, objects, ranges, roles
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
@@ -21,7 +21,7 @@ from checkrein.protocols.sql.lineage import Column, Value
 _SIMPLE: Final = {
     "CreateStmt": ("create", "table", ""), "IndexStmt": ("alter", "table", ""), "ViewStmt": ("create", "view", ""),
     "CreateSeqStmt": ("create", "sequence", ""), "AlterSeqStmt": ("alter", "sequence", ""),
-    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "statistics", ""),
+    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "object", ""),
     "RefreshMatViewStmt": ("alter", "matview", ""), "CreateSchemaStmt": ("create", "schema", ""),
     "CreateFunctionStmt": ("create", "function", doors.CODE), "AlterFunctionStmt": ("alter", "function", doors.CODE),
     "CreateTrigStmt": ("create", "trigger", doors.CODE), "RuleStmt": ("create", "rule", doors.CODE),
@@ -40,11 +40,10 @@ _SIMPLE: Final = {
     "CreatedbStmt": ("create", "database", ""), "DropdbStmt": ("drop", "database", ""),
     "AlterDatabaseStmt": ("alter", "database", ""), "CommentStmt": ("alter", "comment", ""),
     "SecLabelStmt": ("alter", "comment", ""), "CreateTableSpaceStmt": ("create", "tablespace", doors.CODE),
-    "DropTableSpaceStmt": ("drop", "tablespace", ""), "AlterDefaultPrivilegesStmt": ("grant", "privileges", ""),
+    "DropTableSpaceStmt": ("drop", "tablespace", ""),
     "AlterTSConfigurationStmt": ("alter", "type", ""), "AlterTSDictionaryStmt": ("alter", "type", ""),
-    "AlterStatsStmt": ("alter", "statistics", ""), "AlterCollationStmt": ("alter", "type", ""),
-    "AlterObjectDependsStmt": ("alter", "type", ""), "ReassignOwnedStmt": ("alter", "role", ""),
-    "DropOwnedStmt": ("drop", "role", ""),
+    "AlterStatsStmt": ("alter", "object", ""), "AlterCollationStmt": ("alter", "type", ""),
+    "AlterObjectDependsStmt": ("alter", "type", ""),
 }  # fmt: skip
 _REPLICATION: Final = frozenset(
     {"CreatePublicationStmt", "AlterPublicationStmt", "CreateSubscriptionStmt", "AlterSubscriptionStmt",
@@ -58,13 +57,6 @@ _REDEFINING: Final = frozenset(
     {"AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize", "AT_AddInherit", "AT_DropInherit",
      "AT_AlterColumnType", "AT_AddOf", "AT_DropOf"}
 )  # fmt: skip
-_OF_TABLES: Final = frozenset(
-    {"OBJECT_COLUMN", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_TABCONSTRAINT"}
-)
-"""Parts of a table: what is done to them is done to it."""
-_RELATIONS: Final = frozenset(
-    {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE", "OBJECT_INDEX"}
-)
 _EXPRESSION_FIELDS: Final = frozenset(
     {"raw_expr", "raw_default", "expr", "qual", "with_check", "whereClause", "whenClause"}
 )
@@ -75,7 +67,7 @@ _KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnR
 def simple(reader: Reader, kind: str, node: Node) -> Part:
     """Any DDL of the list: one effect on the object it names, and what its expressions do."""
     verb, what, door = _SIMPLE[kind]
-    names = named_objects(reader, node, verb == "create")
+    names = objects.named_objects(reader, node, verb == "create")
     scope = _columns_in_sight(reader, node)
     guard = ""
     if kind == "AlterTableStmt":
@@ -84,7 +76,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
             str(node.get("objtype", "")), "table"
         )
     if what == "comment":
-        what = "table" if node.get("objtype") in _OF_TABLES | _RELATIONS else "object"
+        what = "table" if node.get("objtype") in objects.OF_TABLES | objects.RELATIONS else "object"
+        what = "function" if node.get("objtype") in objects.FUNCTIONS else what
     if kind == "ViewStmt" and definitions.redefined(reader, node):
         guard = doors.MASKED_DDL
     if "schemaElts" in node:
@@ -124,7 +117,7 @@ def _named_beside(reader: Reader, kind: str, node: Node, names: list[str]) -> No
         if constraint.get("contype") == "CONSTR_FOREIGN":
             definitions.referring(reader, constraint)
     for inner in _relations_in(beside):
-        if not names or _object_of(reader, inner) != names[0]:
+        if not names or objects.object_of(reader, inner) != names[0]:
             ranges.table_source(reader, relation_of(reader, inner))
 
 
@@ -147,72 +140,6 @@ def _ddl() -> Part:
     part = Part("ddl")
     part.act["ddl"] = True
     return part
-
-
-def named_objects(reader: Reader, node: Node, makes: bool = False) -> list[str]:
-    """Return the full names of the objects that a DDL statement names, wherever its kind keeps them.
-
-    What it `makes` is in its schema or in the first of the path, whatever of that name comes before it in another.
-    """
-    for field in ("relation", "view", "sequence", "table", "typevar"):
-        if isinstance(node.get(field), dict) and "relname" in node[field]:
-            made = makes and not any(key in node for key in _MADE_ON)
-            return [_made(reader, node[field]) if made else _object_of(reader, node[field])]
-    if isinstance(node.get("base"), dict):
-        return [_object_of(reader, node["base"].get("relation", {}))]
-    names: list[str] = []
-    for field in ("funcname", "defnames", "domainname", "typeName", "object", "opclassname", "opfamilyname"):
-        found = node.get(field)
-        names = strings_of(found) if isinstance(found, list) else []
-        if isinstance(found, dict):
-            inner: Node = found
-            names = strings_of(inner.get("List", {}).get("items") or inner.get("names") or inner.get("objname"))
-            wrapped: Node = inner.get("TypeName", {})
-            names = names or strings_of(wrapped.get("names"))
-        if str(node.get("objtype", "")) in _OF_TABLES and len(names) > 1:
-            return [_part_of_table(reader, names)]
-        if any(names):
-            return [_qualified(reader, names)]
-    for field in ("schemaname", "extname", "trigname", "rulename", "plname", "dbname", "tablespacename", "amname"):
-        if isinstance(node.get(field), str):
-            return [full_name(node[field])]
-    return []
-
-
-_MADE_ON: Final = ("trigname", "rulename", "policy_name", "idxname")
-"""What is made on a table that is there, and names it."""
-
-
-def _made(reader: Reader, node: Node) -> str:
-    """Return the full name of a relation that will be there; one that is there already is noted for policy."""
-    name = ranges.new_name(reader, node)
-    for found in reader.catalog.relations_by_oid.values():
-        if relation_name(found) == name:
-            reader.relations[found.oid] = found
-    return name
-
-
-def _part_of_table(reader: Reader, names: list[str]) -> str:
-    """Return the table of a column, trigger, rule, policy or constraint that is named behind its table."""
-    table = names[:-1]
-    return _object_of(reader, {"schemaname": table[-2] if len(table) > 1 else "", "relname": table[-1]})
-
-
-def _qualified(reader: Reader, names: list[str]) -> str:
-    """Return a full name; an unqualified one is in the first schema of the path."""
-    if len(names) > 1:
-        return full_name(*names[-2:])
-    usable = [part for part in reader.names.search_path if part not in ("pg_catalog", "pg_temp")]
-    return full_name(usable[0], names[0]) if usable else full_name(names[0])
-
-
-def _object_of(reader: Reader, node: Node) -> str:
-    """Return the full name of a relation that is there or will be, noting it for policy where it is there."""
-    found = find_relation(reader, str(node.get("schemaname", "")), str(node.get("relname", "")))
-    if found is None:
-        return ranges.new_name(reader, node)
-    reader.relations[found.oid] = found
-    return relation_name(found)
 
 
 def _columns_in_sight(reader: Reader, node: Node) -> Scope:
@@ -266,7 +193,9 @@ def _alter_table(reader: Reader, node: Node) -> str:
         _, inner = only_node(command.get("def", {}))
         other = inner.get("name") if isinstance(inner.get("name"), dict) else inner
         if isinstance(other, dict) and "relname" in other:
-            reader.effect(Effect(verb="alter", object=_object_of(reader, other), kind="table", guard=doors.MASKED_DDL))
+            reader.effect(
+                Effect(verb="alter", object=objects.object_of(reader, other), kind="table", guard=doors.MASKED_DDL)
+            )
     return guard
 
 
@@ -274,11 +203,12 @@ def rename(reader: Reader, node: Node) -> Part:
     """RENAME of anything, SET SCHEMA, OWNER TO."""
     relation = node.get("relation")
     if isinstance(relation, dict) and "relname" in relation:
-        names = [_object_of(reader, relation)]
+        names = [objects.object_of(reader, relation)]
     else:
-        names = named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
+        names = objects.named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
+    what = "function" if objects.kind_of(node) in objects.FUNCTIONS else "table"
     for name in names:
-        reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+        reader.effect(Effect(verb="alter", object=name, kind=what, guard=doors.MASKED_DDL))
     if "OBJECT_SCHEMA" in (node.get("renameType"), node.get("objectType")):
         schema = node.get("subname") or node.get("object", {}).get("String", {}).get("sval", "")
         _inside(reader, str(schema), "alter", doors.MASKED_DDL)
@@ -302,21 +232,20 @@ _DROPPED: Final = {
 
 def drop(reader: Reader, node: Node) -> Part:
     """DROP of anything; CASCADE takes what hangs on it along, which is not followed, so it concedes."""
-    what = _DROPPED.get(str(node.get("removeType", "")), "object")
+    removed = str(node.get("removeType", ""))
+    what = "function" if removed in objects.FUNCTIONS else _DROPPED.get(removed, "object")
     for item in node.get("objects", []):
-        kind, inner = only_node(item)
-        names = strings_of(inner.get("items") or inner.get("names") or inner.get("objname"))
-        if kind == "String":
-            names = [str(inner.get("sval", ""))]
-        if what in ("table", "view", "matview", "sequence"):
+        names = objects.names_in(item)
+        if removed in objects.RELATIONS:
             schema = names[-2] if len(names) > 1 else ""
-            name = _object_of(reader, {"schemaname": schema, "relname": names[-1]})
-        elif str(node.get("removeType", "")) in _OF_TABLES and len(names) > 1:
-            name = _part_of_table(reader, names)
-            reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+            found = [objects.object_of(reader, {"schemaname": schema, "relname": names[-1]})]
+        elif removed in objects.OF_TABLES and len(names) > 1:
+            found = [objects.part_of_table(reader, names)]
+            reader.effect(Effect(verb="alter", object=found[0], kind="table", guard=doors.MASKED_DDL))
         else:
-            name = full_name(names[0]) if what == "schema" else _qualified(reader, names)
-        reader.effect(Effect(verb="drop", object=name, kind=what))
+            found = objects.qualified(reader, names or ["object"], removed)
+        for name in found:
+            reader.effect(Effect(verb="drop", object=name, kind=what))
     if node.get("behavior") == "DROP_CASCADE":
         reader.concede("what CASCADE drops is not followed")
     return _ddl()
@@ -340,8 +269,26 @@ def grant(reader: Reader, node: Node) -> Part:
                 _inside(reader, name, "grant")
         else:
             names = strings_of(inner.get("objname") or inner.get("names") or inner.get("items"))
-            reader.effect(Effect(verb="grant", object=_qualified(reader, names or ["object"]), kind="object"))
+            kind = str(node.get("objtype", ""))
+            for name in objects.qualified(reader, names or ["object"], kind):
+                reader.effect(Effect(verb="grant", object=name, kind="object"))
     return _ddl()
+
+
+def default_privileges(reader: Reader, node: Node) -> Part:
+    """ALTER DEFAULT PRIVILEGES: of what will be made, in these schemas as GRANT on all in them is, or everywhere."""
+    for option in definitions.nodes(node.get("options"), "DefElem"):
+        if option.get("defname") == "schemas":
+            for name in strings_of(option.get("arg", {}).get("List", {}).get("items")):
+                reader.effect(Effect(verb="grant", object=full_name(name), kind="schema"))
+                _inside(reader, name, "grant")
+    reader.effect(Effect(verb="grant", object="privileges", kind="privileges"))
+    return _ddl()
+
+
+def owned(reader: Reader, node: Node) -> Part:
+    """DROP OWNED and REASSIGN OWNED: whatever a role owns."""
+    reader.concede("which objects a role owns is not known")
 
 
 def guarded(guard: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
@@ -360,7 +307,9 @@ def shut(door: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
 
     def handle(reader: Reader, node: Node) -> Part:
         roles.passwords(reader)  # OPTIONS may hold them
-        names = named_objects(reader, node) or [full_name(str(node.get("servername") or node.get("fdwname") or what))]
+        names = objects.named_objects(reader, node) or [
+            full_name(str(node.get("servername") or node.get("fdwname") or what))
+        ]
         for name in names:
             reader.effect(Effect(verb=verb, object=name, kind=what, door=door))
         return _ddl()
@@ -375,6 +324,7 @@ def table() -> dict[str, Callable[[Reader, Node], Part]]:
         "GrantStmt": grant, "AlterSystemStmt": guarded(doors.SETTING, "set", "server"),
         "LoadStmt": guarded(doors.SERVER_FILES, "call", "library"),
         "AlterDatabaseSetStmt": guarded(doors.SETTING, "set", "database"),
+        "AlterDefaultPrivilegesStmt": default_privileges, "ReassignOwnedStmt": owned, "DropOwnedStmt": owned,
         "AlterDatabaseRefreshCollStmt": shut(doors.BACKEND_CONTROL, "alter", "database"),
     }  # fmt: skip
     for kind in _REPLICATION:
