@@ -42,6 +42,13 @@ CREATE SCHEMA vault;
 CREATE TABLE vault.open_items (id int PRIMARY KEY, name text);
 INSERT INTO vault.open_items VALUES (1, '{SECRET}');
 CREATE TABLE vault.items (id int PRIMARY KEY, name text);
+CREATE INDEX open_index ON secret_keys (n);
+CREATE INDEX vault_index ON vault.items (name);
+CREATE TYPE vault.mood AS ENUM ('a', 'b');
+CREATE DOMAIN vault.low AS int CHECK (VALUE < 5);
+CREATE STATISTICS vault.pairs (dependencies) ON id, name FROM vault.items;
+CREATE COLLATION vault.plain FROM "C";
+CREATE TEXT SEARCH CONFIGURATION vault.words (COPY = simple);
 INSERT INTO vault.items VALUES (1, '{SECRET}');
 CREATE VIEW open_view AS SELECT id, key FROM secret_keys;
 CREATE VIEW open_view_twice AS SELECT * FROM (SELECT v.id, v.key FROM open_view v) inside;
@@ -130,9 +137,17 @@ class World:
         assert after == before, set(after) ^ set(before)
 
     @contextlib.contextmanager
-    def broad(self) -> Iterator[None]:
-        """Allow everything but the deny list, objects that have no full name included, while this lasts."""
+    def broad(self, drops: bool = False) -> Iterator[None]:
+        """Allow everything but the deny list, objects that have no full name included, while this lasts.
+
+        With `drops`, to drop what is not on it as well.
+        """
         wide = POLICY.replace('{verbs: ["*"], touches: ["*.*"]}', '{verbs: ["*"]}')
+        if drops:
+            wide = wide.replace("    - {name: no-drop, deny: {verbs: [drop, truncate]}}\n", "")
+            wide = wide.replace(
+                "    - {name: bounded", '    - {name: no-calls, deny: {functions: ["vault.*"]}}\n    - {name: bounded'
+            )
         probe = "COMMENT ON SCHEMA public IS NULL"
         self.gateway.write_policies({**POLICIES, "attacked.yaml": wide})
         self._until(probe, True)

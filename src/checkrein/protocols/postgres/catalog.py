@@ -39,7 +39,7 @@ class CatalogRelation(msgspec.Struct, frozen=True):
     `definition` is the query of a view or materialised view, schema-qualified throughout. `unique_keys` are the column
     sets of unique, non-partial indexes without expressions; `keyed` are, of each unique or exclusion index, all columns
     that it looks at, deferred, partial and of expressions too. `computed` pairs a generated column with each column
-    that it is made of. `parents` are oids of partition and inheritance parents.
+    that it is made of. `indexes` are the names of its indexes. `parents` are oids of partition and inheritance parents.
     `rules` is True when it has rewrite rules other than a view's own. `extension` names the extension that owns it.
     """
 
@@ -51,6 +51,7 @@ class CatalogRelation(msgspec.Struct, frozen=True):
     unique_keys: tuple[tuple[str, ...], ...] = ()
     keyed: tuple[tuple[str, ...], ...] = ()
     computed: tuple[tuple[str, str], ...] = ()
+    indexes: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     parents: tuple[int, ...] = ()
     children: tuple[int, ...] = ()

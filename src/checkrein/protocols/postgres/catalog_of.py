@@ -17,7 +17,8 @@ from typing import Final
 import msgspec
 
 from checkrein.protocols.postgres.catalog import CatalogColumn, CatalogRelation, CatalogSnapshot, CatalogType
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID, QUERIES
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_queries import QUERIES
 from checkrein.protocols.postgres.catalog_rows import Row, assemble, next_identity
 
 SERVER_VERSION: Final = 180000

@@ -13,9 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.limits import CATALOG_ROWS
-
-FIRST_USER_OID: Final = 16384
-"""Objects below were made by initdb (access/transam.h, FirstNormalObjectId)."""
+from checkrein.protocols.postgres.catalog_keys import COMPUTED, FILLED, FIRST_USER_OID, INDEXES, KEYED
 
 SETUP: Final = "SET search_path = ''"
 """Must have run on the link before any of the queries."""
@@ -84,16 +82,6 @@ Temporary objects are left out: they are their own session's, and would make eve
 _OWN_RELATION: Final = f"o.relkind IN ('r','p','v','m','f','S') AND o.relpersistence <> 't' AND {_OWN_SCHEMA}"
 _FROM_CLASS: Final = "FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace"
 
-DRAWN: Final = "^[{]FUNCEXPR :funcid (1574|3432|(480|714) [^{]*[{]FUNCEXPR :funcid 1574) "
-"""Matches a default that is nextval(regclass), also as a smaller integer, or gen_random_uuid(): by the functions' own
-oids (pg_proc.dat), since names would be those of a search path."""
-
-_FILLED: Final = (
-    "EXISTS (SELECT FROM pg_attrdef e WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum AND a.attgenerated = ''"
-    f" AND e.adbin::text !~ '{DRAWN}') OR EXISTS (SELECT FROM pg_type t WHERE t.oid = a.atttypid"
-    " AND t.typdefaultbin IS NOT NULL)"
-)
-
 _OUTPUT_NAMES: Final = (
     "CASE WHEN o.proargmodes && '{o,b,t}'::\"char\"[] THEN"
     " (SELECT json_agg(coalesce(a.name, '') ORDER BY a.position)"
@@ -115,7 +103,7 @@ QUERIES: Final[dict[str, str]] = {
         f" {_extension('pg_class', 'relowner')} {_FROM_CLASS} WHERE {_OWN_RELATION}"
     ),
     "columns": (
-        f"SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.atttypmod, {_FILLED}"
+        f"SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.atttypmod, {FILLED}"
         f" {_FROM_CLASS} JOIN pg_attribute a ON a.attrelid = o.oid"
         f" WHERE a.attnum > 0 AND NOT a.attisdropped AND {_OWN_RELATION} ORDER BY a.attrelid, a.attnum"
     ),
@@ -133,24 +121,9 @@ QUERIES: Final[dict[str, str]] = {
         " AND NOT EXISTS (SELECT FROM pg_opclass c WHERE c.oid = ANY (i.indclass::oid[]) AND NOT c.opcdefault)"
         " ORDER BY i.indexrelid, k.position"
     ),
-    # Of any index that refuses a row for another's sake, whatever its expressions, predicate or time of checking.
-    "keyed": (
-        "SELECT i.indrelid, i.indexrelid, a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-        " WHERE (i.indisunique OR i.indisexclusion) AND a.attnum > 0 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS"
-        " (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"
-        " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))"
-        f" AND i.indrelid >= {FIRST_USER_OID}"
-    ),
-    # What a generated column is made of hangs on its expression, before 15 on the column itself.
-    "computed": (
-        "SELECT g.attrelid, g.attname, a.attname FROM pg_attribute g"
-        " JOIN pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum"
-        " JOIN pg_attribute a ON a.attrelid = g.attrelid AND a.attnum > 0 AND a.attnum <> g.attnum"
-        f" WHERE g.attgenerated <> '' AND g.attrelid >= {FIRST_USER_OID} AND EXISTS (SELECT FROM pg_depend d"
-        " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = g.attrelid AND d.refobjsubid = a.attnum"
-        " AND (d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid"
-        " OR d.classid = 'pg_class'::regclass AND d.objid = g.attrelid AND d.objsubid = g.attnum))"
-    ),
+    "keyed": KEYED,
+    "computed": COMPUTED,
+    "indexes": INDEXES,
     "foreign_keys": (
         "SELECT c.conrelid, c.oid, c.confrelid, a.attname, f.attname FROM pg_constraint c"
         " JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY k(own, other, position) ON true"

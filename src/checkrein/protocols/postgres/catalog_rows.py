@@ -144,6 +144,7 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
     unique_keys = _by_relation(_unique_keys(results["unique_keys"]))
     foreign_keys = _by_relation(_foreign_keys(results["foreign_keys"]))
     keyed = _by_relation(_unique_keys(results["keyed"]))
+    indexes = _by_relation([(_int(row[0]), _text(row[1])) for row in results["indexes"]])
     computed = _by_relation([(_int(row[0]), (_text(row[1]), _text(row[2]))) for row in results["computed"]])
     relations = []
     for number, schema, name, kind, rules, triggers, extension in results["relations"]:
@@ -160,6 +161,7 @@ def relations_of(results: dict[str, list[Row]]) -> list[CatalogRelation]:
                 unique_keys=() if inherited else tuple(unique_keys.get(oid, ())),
                 keyed=tuple(keyed.get(oid, ())),
                 computed=tuple(computed.get(oid, ())),
+                indexes=tuple(indexes.get(oid, ())),
                 foreign_keys=tuple(foreign_keys.get(oid, ())),
                 parents=tuple(parents.get(oid, ())),
                 children=tuple(children.get(oid, ())),

@@ -49,7 +49,7 @@ DOORS: Final[dict[str, str]] = {
     OTHER_DATABASE: "It reaches another database.",
     BACKEND_CONTROL: "It controls the server or other sessions.",
     OTHER_SESSIONS: "It shows what other sessions are running.",
-    STATISTICS: "It shows values of columns, as the planner's statistics keep them.",
+    STATISTICS: "It shows values of columns as statistics keep them, or what writes changed in them.",
     RAW_STORAGE: "It shows or changes a table's storage, past columns and masks.",
     SERVER_CONFIGURATION: "It shows how the server is configured and who may log in.",
     NOTIFICATIONS: "Notifications carry data between sessions.",

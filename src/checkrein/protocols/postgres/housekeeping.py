@@ -13,7 +13,7 @@ import msgspec
 
 from checkrein.protocols.postgres import doors
 from checkrein.protocols.postgres.catalog import CatalogRelation
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID
 
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 
@@ -48,6 +48,15 @@ _PG_CATALOG: Final[dict[str, _Sensitive]] = {
     "pg_stats": _Sensitive(doors.STATISTICS),
     "pg_stats_ext": _Sensitive(doors.STATISTICS),
     "pg_stats_ext_exprs": _Sensitive(doors.STATISTICS),
+    # An update's WAL leaves out what the row's old and new values have in common at either end (heapam.c); a heap-only
+    # update is one that changes no indexed value.
+    "pg_stat_wal": _columns(doors.STATISTICS, "wal_records", "wal_bytes"),
+    "pg_stat_replication": _columns(doors.STATISTICS, "sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"),
+    "pg_replication_slots": _columns(doors.STATISTICS, "restart_lsn", "confirmed_flush_lsn", "safe_wal_size"),
+    **{
+        f"pg_stat_{tables}_tables": _columns(doors.STATISTICS, "n_tup_hot_upd")
+        for tables in ("all", "user", "sys", "xact_all", "xact_user", "xact_sys")
+    },
     "pg_largeobject": _Sensitive(doors.LARGE_OBJECTS),
     # Statements of other principals, who share this profile's login.
     "pg_stat_activity": _columns(doors.OTHER_SESSIONS, "query"),
@@ -63,7 +72,7 @@ _INFORMATION_SCHEMA: Final[dict[str, _Sensitive]] = {
 }
 
 _EXTENSIONS: Final[dict[str, _Sensitive]] = {
-    "pg_stat_statements": _columns(doors.OTHER_SESSIONS, "query"),
+    "pg_stat_statements": _columns(doors.OTHER_SESSIONS, "query", "wal_records", "wal_bytes"),
     "pg_buffercache": _Sensitive(doors.RAW_STORAGE),
 }
 """Relations of extensions, which live in any schema: by extension."""

@@ -15,7 +15,7 @@ import msgspec
 
 from checkrein.protocols.postgres import doors
 from checkrein.protocols.postgres.catalog import CatalogCast, CatalogFunction, CatalogOperator
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID
 from checkrein.protocols.postgres.known_groups import (
     EFFECTS,
     EXTENSION_DOORS,

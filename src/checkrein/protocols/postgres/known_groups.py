@@ -129,7 +129,14 @@ SHUT: Final = (
         """,
     ),
     _shut(doors.OTHER_SESSIONS, "pg_stat_get_activity pg_stat_get_backend_activity"),
-    _shut(doors.STATISTICS, "pg_mcv_list_items"),
+    _shut(
+        doors.STATISTICS,
+        """
+        pg_mcv_list_items pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn pg_stat_get_wal
+        pg_stat_get_backend_wal pg_stat_get_wal_senders pg_get_replication_slots pg_stat_get_tuples_hot_updated
+        pg_stat_get_xact_tuples_hot_updated
+        """,
+    ),
     _shut(doors.CREDENTIALS, "pg_stat_get_wal_receiver"),
     _shut(
         doors.SERVER_CONFIGURATION,
@@ -156,7 +163,7 @@ HARMLESS_VOLATILE: Final = _names(
     pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked pg_lock_status
     pg_collation_actual_version pg_database_collation_actual_version pg_jit_available
     pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system
-    pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn pg_last_wal_receive_lsn
+    pg_last_wal_receive_lsn
     pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_get_wal_replay_pause_state pg_get_wal_resource_managers
     pg_is_in_backup pg_is_in_recovery pg_is_wal_replay_paused
     pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size
@@ -166,11 +173,11 @@ HARMLESS_VOLATILE: Final = _names(
     pg_get_wait_events pg_notification_queue_usage pg_partition_ancestors pg_partition_tree
     pg_replication_origin_progress pg_replication_origin_session_is_setup pg_replication_origin_session_progress
     pg_show_replication_origin_status
-    pg_stat_clear_snapshot pg_stat_force_next_flush pg_stat_get_backend_io pg_stat_get_backend_wal pg_stat_get_io
+    pg_stat_clear_snapshot pg_stat_force_next_flush pg_stat_get_backend_io pg_stat_get_io
     pg_stat_get_recovery_prefetch pg_stat_have_stats
     pg_stat_get_xact_blocks_fetched pg_stat_get_xact_blocks_hit pg_stat_get_xact_function_calls
     pg_stat_get_xact_function_self_time pg_stat_get_xact_function_total_time pg_stat_get_xact_numscans
-    pg_stat_get_xact_tuples_deleted pg_stat_get_xact_tuples_fetched pg_stat_get_xact_tuples_hot_updated
+    pg_stat_get_xact_tuples_deleted pg_stat_get_xact_tuples_fetched
     pg_stat_get_xact_tuples_inserted pg_stat_get_xact_tuples_newpage_updated pg_stat_get_xact_tuples_returned
     pg_stat_get_xact_tuples_updated
     """

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkrein.core.limits import UNCOMMITTED_ROWS
-from checkrein.protocols.postgres.catalog_queries import DRAWN, FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_keys import DRAWN, FIRST_USER_OID
 
 _EQ: Final = "OPERATOR(pg_catalog.=)"
 _NE: Final = "OPERATOR(pg_catalog.<>)"
@@ -177,6 +177,11 @@ _PARTS: Final[tuple[tuple[str, str], ...]] = (
         f" JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} g.attrelid AND a.attnum {_NE} g.attnum"
         f" WHERE g.attrelid {_AMONG} AND g.attgenerated {_NE} '' AND a.attnum OPERATOR(pg_catalog.>) 0"
         f" AND {_MADE_OF} GROUP BY g.attrelid",
+    ),
+    (
+        "indexes",
+        f"SELECT pg_catalog.json_agg({_row(_oid('i.indrelid'), f'c.relname{_TEXT}')}){_TEXT} FROM pg_catalog.pg_index i"
+        f" JOIN pg_catalog.pg_class c ON c.oid {_EQ} i.indexrelid WHERE i.indrelid {_AMONG} GROUP BY i.indrelid",
     ),
     (
         "foreign_keys",

@@ -11,7 +11,7 @@ from typing import Final
 
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogCast, CatalogSnapshot
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID
 
 NO: Final = 0
 MAYBE: Final = 1

@@ -11,16 +11,8 @@ from typing import Any, Final
 
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import doors
-from checkrein.protocols.postgres.reading import definitions, ranges, roles
+from checkrein.protocols.postgres.reading import definitions, objects, ranges, roles
 from checkrein.protocols.postgres.reading.names import find_relation, relation_kind, relation_name, relation_of
-from checkrein.protocols.postgres.reading.objects import (
-    PARTS_OF_TABLES,
-    everything_inside,
-    named_objects,
-    qualified,
-    relation_named,
-    table_of_part,
-)
 from checkrein.protocols.postgres.reading.part import Part, only_node
 from checkrein.protocols.postgres.reading.scope import Item, Scope, Source
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
@@ -29,7 +21,7 @@ from checkrein.protocols.sql.lineage import Column, Value
 _SIMPLE: Final = {
     "CreateStmt": ("create", "table", ""), "IndexStmt": ("alter", "table", ""), "ViewStmt": ("create", "view", ""),
     "CreateSeqStmt": ("create", "sequence", ""), "AlterSeqStmt": ("alter", "sequence", ""),
-    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "statistics", ""),
+    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "object", ""),
     "RefreshMatViewStmt": ("alter", "matview", ""), "CreateSchemaStmt": ("create", "schema", ""),
     "CreateFunctionStmt": ("create", "function", doors.CODE), "AlterFunctionStmt": ("alter", "function", doors.CODE),
     "CreateTrigStmt": ("create", "trigger", doors.CODE), "RuleStmt": ("create", "rule", doors.CODE),
@@ -48,11 +40,10 @@ _SIMPLE: Final = {
     "CreatedbStmt": ("create", "database", ""), "DropdbStmt": ("drop", "database", ""),
     "AlterDatabaseStmt": ("alter", "database", ""), "CommentStmt": ("alter", "comment", ""),
     "SecLabelStmt": ("alter", "comment", ""), "CreateTableSpaceStmt": ("create", "tablespace", doors.CODE),
-    "DropTableSpaceStmt": ("drop", "tablespace", ""), "AlterDefaultPrivilegesStmt": ("grant", "privileges", ""),
+    "DropTableSpaceStmt": ("drop", "tablespace", ""),
     "AlterTSConfigurationStmt": ("alter", "type", ""), "AlterTSDictionaryStmt": ("alter", "type", ""),
-    "AlterStatsStmt": ("alter", "statistics", ""), "AlterCollationStmt": ("alter", "type", ""),
-    "AlterObjectDependsStmt": ("alter", "type", ""), "ReassignOwnedStmt": ("alter", "role", ""),
-    "DropOwnedStmt": ("drop", "role", ""),
+    "AlterStatsStmt": ("alter", "object", ""), "AlterCollationStmt": ("alter", "type", ""),
+    "AlterObjectDependsStmt": ("alter", "type", ""),
 }  # fmt: skip
 _REPLICATION: Final = frozenset(
     {"CreatePublicationStmt", "AlterPublicationStmt", "CreateSubscriptionStmt", "AlterSubscriptionStmt",
@@ -66,9 +57,6 @@ _REDEFINING: Final = frozenset(
     {"AT_AttachPartition", "AT_DetachPartition", "AT_DetachPartitionFinalize", "AT_AddInherit", "AT_DropInherit",
      "AT_AlterColumnType", "AT_AddOf", "AT_DropOf"}
 )  # fmt: skip
-_RELATIONS: Final = frozenset(
-    {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE", "OBJECT_INDEX"}
-)
 _EXPRESSION_FIELDS: Final = frozenset(
     {"raw_expr", "raw_default", "expr", "qual", "with_check", "whereClause", "whenClause"}
 )
@@ -79,7 +67,7 @@ _KEPT_WORDS: Final = frozenset({"List", "String", "Integer", "A_Const", "ColumnR
 def simple(reader: Reader, kind: str, node: Node) -> Part:
     """Any DDL of the list: one effect on the object it names, and what its expressions do."""
     verb, what, door = _SIMPLE[kind]
-    names = named_objects(reader, node, verb == "create")
+    names = objects.named_objects(reader, node, verb == "create")
     scope = _columns_in_sight(reader, node)
     guard = ""
     if kind == "AlterTableStmt":
@@ -88,7 +76,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
             str(node.get("objtype", "")), "table"
         )
     if what == "comment":
-        what = "table" if node.get("objtype") in PARTS_OF_TABLES | _RELATIONS else "object"
+        what = "table" if node.get("objtype") in objects.OF_TABLES | objects.RELATIONS else "object"
+        what = "function" if node.get("objtype") in objects.FUNCTIONS else what
     if kind == "ViewStmt" and definitions.redefined(reader, node):
         guard = doors.MASKED_DDL
     if "schemaElts" in node:
@@ -128,7 +117,7 @@ def _named_beside(reader: Reader, kind: str, node: Node, names: list[str]) -> No
         if constraint.get("contype") == "CONSTR_FOREIGN":
             definitions.referring(reader, constraint)
     for inner in _relations_in(beside):
-        if not names or relation_named(reader, inner) != names[0]:
+        if not names or objects.object_of(reader, inner) != names[0]:
             ranges.table_source(reader, relation_of(reader, inner))
 
 
@@ -205,7 +194,7 @@ def _alter_table(reader: Reader, node: Node) -> str:
         other = inner.get("name") if isinstance(inner.get("name"), dict) else inner
         if isinstance(other, dict) and "relname" in other:
             reader.effect(
-                Effect(verb="alter", object=relation_named(reader, other), kind="table", guard=doors.MASKED_DDL)
+                Effect(verb="alter", object=objects.object_of(reader, other), kind="table", guard=doors.MASKED_DDL)
             )
     return guard
 
@@ -214,15 +203,25 @@ def rename(reader: Reader, node: Node) -> Part:
     """RENAME of anything, SET SCHEMA, OWNER TO."""
     relation = node.get("relation")
     if isinstance(relation, dict) and "relname" in relation:
-        names = [relation_named(reader, relation)]
+        names = [objects.object_of(reader, relation)]
     else:
-        names = named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
+        names = objects.named_objects(reader, node) or [full_name(str(node.get("subname", "object")))]
+    what = "function" if objects.kind_of(node) in objects.FUNCTIONS else "table"
     for name in names:
-        reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+        reader.effect(Effect(verb="alter", object=name, kind=what, guard=doors.MASKED_DDL))
     if "OBJECT_SCHEMA" in (node.get("renameType"), node.get("objectType")):
         schema = node.get("subname") or node.get("object", {}).get("String", {}).get("sval", "")
-        everything_inside(reader, str(schema), "alter", doors.MASKED_DDL)
+        _inside(reader, str(schema), "alter", doors.MASKED_DDL)
     return _ddl()
+
+
+def _inside(reader: Reader, schema: str, verb: str, guard: str = "") -> None:
+    """Note what is done to a schema for every relation in it: it is renamed, or granted, with it."""
+    for relation in reader.catalog.relations_by_oid.values():
+        if relation.schema == schema:
+            reader.relations[relation.oid] = relation
+            name, kind = relation_name(relation), relation_kind(relation)
+            reader.effect(Effect(verb=verb, object=name, kind=kind, oid=relation.oid, guard=guard))
 
 
 _DROPPED: Final = {
@@ -233,21 +232,20 @@ _DROPPED: Final = {
 
 def drop(reader: Reader, node: Node) -> Part:
     """DROP of anything; CASCADE takes what hangs on it along, which is not followed, so it concedes."""
-    what = _DROPPED.get(str(node.get("removeType", "")), "object")
+    removed = str(node.get("removeType", ""))
+    what = "function" if removed in objects.FUNCTIONS else _DROPPED.get(removed, "object")
     for item in node.get("objects", []):
-        kind, inner = only_node(item)
-        names = strings_of(inner.get("items") or inner.get("names") or inner.get("objname"))
-        if kind == "String":
-            names = [str(inner.get("sval", ""))]
-        if what in ("table", "view", "matview", "sequence"):
+        names = objects.names_in(item)
+        if removed in objects.RELATIONS:
             schema = names[-2] if len(names) > 1 else ""
-            name = relation_named(reader, {"schemaname": schema, "relname": names[-1]})
-        elif str(node.get("removeType", "")) in PARTS_OF_TABLES and len(names) > 1:
-            name = table_of_part(reader, names)
-            reader.effect(Effect(verb="alter", object=name, kind="table", guard=doors.MASKED_DDL))
+            found = [objects.object_of(reader, {"schemaname": schema, "relname": names[-1]})]
+        elif removed in objects.OF_TABLES and len(names) > 1:
+            found = [objects.part_of_table(reader, names)]
+            reader.effect(Effect(verb="alter", object=found[0], kind="table", guard=doors.MASKED_DDL))
         else:
-            name = full_name(names[0]) if what == "schema" else qualified(reader, names)
-        reader.effect(Effect(verb="drop", object=name, kind=what))
+            found = objects.qualified(reader, names or ["object"], removed)
+        for name in found:
+            reader.effect(Effect(verb="drop", object=name, kind=what))
     if node.get("behavior") == "DROP_CASCADE":
         reader.concede("what CASCADE drops is not followed")
     return _ddl()
@@ -268,11 +266,29 @@ def grant(reader: Reader, node: Node) -> Part:
             name = str(inner.get("sval", ""))
             reader.effect(Effect(verb="grant", object=full_name(name), kind="schema" if schemas else "object"))
             if schemas or node.get("objtype") == "OBJECT_SCHEMA":
-                everything_inside(reader, name, "grant")
+                _inside(reader, name, "grant")
         else:
             names = strings_of(inner.get("objname") or inner.get("names") or inner.get("items"))
-            reader.effect(Effect(verb="grant", object=qualified(reader, names or ["object"]), kind="object"))
+            kind = str(node.get("objtype", ""))
+            for name in objects.qualified(reader, names or ["object"], kind):
+                reader.effect(Effect(verb="grant", object=name, kind="object"))
     return _ddl()
+
+
+def default_privileges(reader: Reader, node: Node) -> Part:
+    """ALTER DEFAULT PRIVILEGES: of what will be made, in these schemas as GRANT on all in them is, or everywhere."""
+    for option in definitions.nodes(node.get("options"), "DefElem"):
+        if option.get("defname") == "schemas":
+            for name in strings_of(option.get("arg", {}).get("List", {}).get("items")):
+                reader.effect(Effect(verb="grant", object=full_name(name), kind="schema"))
+                _inside(reader, name, "grant")
+    reader.effect(Effect(verb="grant", object="privileges", kind="privileges"))
+    return _ddl()
+
+
+def owned(reader: Reader, node: Node) -> Part:
+    """DROP OWNED and REASSIGN OWNED: whatever a role owns."""
+    reader.concede("which objects a role owns is not known")
 
 
 def guarded(guard: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
@@ -291,7 +307,9 @@ def shut(door: str, verb: str, what: str) -> Callable[[Reader, Node], Part]:
 
     def handle(reader: Reader, node: Node) -> Part:
         roles.passwords(reader)  # OPTIONS may hold them
-        names = named_objects(reader, node) or [full_name(str(node.get("servername") or node.get("fdwname") or what))]
+        names = objects.named_objects(reader, node) or [
+            full_name(str(node.get("servername") or node.get("fdwname") or what))
+        ]
         for name in names:
             reader.effect(Effect(verb=verb, object=name, kind=what, door=door))
         return _ddl()
@@ -306,6 +324,7 @@ def table() -> dict[str, Callable[[Reader, Node], Part]]:
         "GrantStmt": grant, "AlterSystemStmt": guarded(doors.SETTING, "set", "server"),
         "LoadStmt": guarded(doors.SERVER_FILES, "call", "library"),
         "AlterDatabaseSetStmt": guarded(doors.SETTING, "set", "database"),
+        "AlterDefaultPrivilegesStmt": default_privileges, "ReassignOwnedStmt": owned, "DropOwnedStmt": owned,
         "AlterDatabaseRefreshCollStmt": shut(doors.BACKEND_CONTROL, "alter", "database"),
     }  # fmt: skip
     for kind in _REPLICATION:

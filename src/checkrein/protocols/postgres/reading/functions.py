@@ -7,7 +7,7 @@ from typing import Final
 from checkrein.core.statement import Effect, full_name
 from checkrein.protocols.postgres import known
 from checkrein.protocols.postgres.catalog import CatalogFunction, CatalogSnapshot
-from checkrein.protocols.postgres.catalog_queries import FIRST_USER_OID
+from checkrein.protocols.postgres.catalog_keys import FIRST_USER_OID
 from checkrein.protocols.postgres.reading import coercion, columns, consequences, operators, sorting
 from checkrein.protocols.postgres.reading.names import fields_of, type_named
 from checkrein.protocols.postgres.reading.overloads import Candidate, place_of, possible

@@ -8,10 +8,11 @@ from typing import Final
 from checkrein.core.statement import Effect, Literal, Output
 from checkrein.protocols.postgres import doors
 from checkrein.protocols.postgres.reading import literals, queries, ranges, writes
-from checkrein.protocols.postgres.reading.names import relation_of
+from checkrein.protocols.postgres.reading.names import origin_of, relation_of
 from checkrein.protocols.postgres.reading.part import Part, is_on, only_node, option_text, options_of
 from checkrein.protocols.postgres.reading.scope import Item, Scope
 from checkrein.protocols.postgres.reading.state import Node, Reader, strings_of
+from checkrein.protocols.sql.lineage import Value
 
 _BINARY: Final = 0x0001
 _HOLD: Final = 0x0020
@@ -100,9 +101,11 @@ def explain(reader: Reader, node: Node) -> Part:
     reader.reads_constants = reader.reads_constants or bool(options)  # ANALYZE 1 is not ANALYZE 0
     part.facts["analyze"] = analyze
     part.facts["explains"] = inside.kind
-    if not analyze:
+    if analyze:
+        _measured(reader)
+    else:
         reader.writes, reader.data_modifying, reader.changes_names = before
-    elif inside.kind in ("insert", "update", "delete", "merge"):
+    if analyze and inside.kind in ("insert", "update", "delete", "merge"):
         reader.data_modifying = True
     start = literals.word_after(reader.data, reader.start, frozenset({b"explain"}))
     while 0 <= start < len(reader.data):
@@ -122,6 +125,18 @@ def explain(reader: Reader, node: Node) -> Part:
         start = literals.skip(reader.data, end)
     _span(reader, part, start)
     return part
+
+
+def _measured(reader: Reader) -> None:
+    """What an update costs tells how its new values differ from the old: the WAL leaves out what they share at either
+    end, and indexes are left alone where nothing changed."""
+    for effect in list(reader.log.effects):
+        relation = reader.catalog.relations_by_oid.get(effect.oid) if effect.verb == "update" else None
+        if relation is not None:
+            reader.relations[relation.oid] = relation
+            changed = [one for one in relation.columns if effect.columns is None or one.name in effect.columns]
+            origins = tuple(origin_of(relation, one.name, one.number) for one in changed)
+            reader.log.use(Value(origins=origins), "EXPLAIN ANALYZE", 0)
 
 
 def _starts_statement(data: bytes, start: int) -> bool:
