@@ -40,6 +40,7 @@ def test_pg_b70_counters(leaks: Leaks) -> None:
         "SELECT pg_current_wal_insert_lsn()",
         "SELECT pg_current_wal_lsn() - '0/0'",
         "SELECT pg_current_wal_flush_lsn()",
+        "SELECT redo_lsn FROM pg_control_checkpoint()",
         "SELECT wal_bytes FROM pg_stat_wal",
         "SELECT wal_bytes FROM pg_stat_get_wal()",
         "SELECT sent_lsn FROM pg_stat_replication",
