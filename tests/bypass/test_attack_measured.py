@@ -46,7 +46,7 @@ def test_pg_b70_counters(leaks: Leaks) -> None:
         "SELECT sent_lsn FROM pg_stat_replication",
         "SELECT * FROM pg_stat_get_wal_senders()",
         "SELECT restart_lsn FROM pg_replication_slots",
-        "SELECT n_tup_hot_upd FROM pg_stat_user_tables",
+        "SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables",
         "TABLE pg_stat_xact_user_tables",
         "SELECT pg_stat_get_xact_tuples_hot_updated('wide'::regclass)",
         "SELECT pg_stat_get_tuples_hot_updated('wide'::regclass)",
