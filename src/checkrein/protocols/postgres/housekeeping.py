@@ -49,13 +49,13 @@ _PG_CATALOG: Final[dict[str, _Sensitive]] = {
     "pg_stats_ext": _Sensitive(doors.STATISTICS),
     "pg_stats_ext_exprs": _Sensitive(doors.STATISTICS),
     # An update's WAL leaves out what the row's old and new values have in common at either end (heapam.c); a heap-only
-    # update is one that changes no indexed value.
+    # update is one that changes no indexed value. Tools read the other views of tables whole (see docs/limits.md).
     "pg_stat_wal": _columns(doors.STATISTICS, "wal_records", "wal_bytes"),
     "pg_stat_replication": _columns(doors.STATISTICS, "sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"),
     "pg_replication_slots": _columns(doors.STATISTICS, "restart_lsn", "confirmed_flush_lsn", "safe_wal_size"),
     **{
         f"pg_stat_{tables}_tables": _columns(doors.STATISTICS, "n_tup_hot_upd")
-        for tables in ("all", "user", "sys", "xact_all", "xact_user", "xact_sys")
+        for tables in ("xact_all", "xact_user", "xact_sys")
     },
     "pg_largeobject": _Sensitive(doors.LARGE_OBJECTS),
     # Statements of other principals, who share this profile's login.

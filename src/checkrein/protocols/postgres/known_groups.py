@@ -134,7 +134,7 @@ SHUT: Final = (
         """
         pg_mcv_list_items pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn pg_stat_get_wal
         pg_stat_get_backend_wal pg_stat_get_wal_senders pg_get_replication_slots pg_stat_get_tuples_hot_updated
-        pg_stat_get_xact_tuples_hot_updated
+        pg_stat_get_xact_tuples_hot_updated pg_control_checkpoint
         """,
     ),
     _shut(doors.CREDENTIALS, "pg_stat_get_wal_receiver"),
@@ -162,7 +162,7 @@ HARMLESS_VOLATILE: Final = _names(
     pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all
     pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked pg_lock_status
     pg_collation_actual_version pg_database_collation_actual_version pg_jit_available
-    pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system
+    pg_control_init pg_control_recovery pg_control_system
     pg_last_wal_receive_lsn
     pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_get_wal_replay_pause_state pg_get_wal_resource_managers
     pg_is_in_backup pg_is_in_recovery pg_is_wal_replay_paused

@@ -21,7 +21,7 @@ from checkrein.protocols.sql.lineage import Column, Value
 _SIMPLE: Final = {
     "CreateStmt": ("create", "table", ""), "IndexStmt": ("alter", "table", ""), "ViewStmt": ("create", "view", ""),
     "CreateSeqStmt": ("create", "sequence", ""), "AlterSeqStmt": ("alter", "sequence", ""),
-    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "object", ""),
+    "AlterTableStmt": ("alter", "table", ""), "CreateStatsStmt": ("create", "statistics", ""),
     "RefreshMatViewStmt": ("alter", "matview", ""), "CreateSchemaStmt": ("create", "schema", ""),
     "CreateFunctionStmt": ("create", "function", doors.CODE), "AlterFunctionStmt": ("alter", "function", doors.CODE),
     "CreateTrigStmt": ("create", "trigger", doors.CODE), "RuleStmt": ("create", "rule", doors.CODE),
@@ -42,7 +42,7 @@ _SIMPLE: Final = {
     "SecLabelStmt": ("alter", "comment", ""), "CreateTableSpaceStmt": ("create", "tablespace", doors.CODE),
     "DropTableSpaceStmt": ("drop", "tablespace", ""),
     "AlterTSConfigurationStmt": ("alter", "type", ""), "AlterTSDictionaryStmt": ("alter", "type", ""),
-    "AlterStatsStmt": ("alter", "object", ""), "AlterCollationStmt": ("alter", "type", ""),
+    "AlterStatsStmt": ("alter", "statistics", ""), "AlterCollationStmt": ("alter", "type", ""),
     "AlterObjectDependsStmt": ("alter", "type", ""),
 }  # fmt: skip
 _REPLICATION: Final = frozenset(
@@ -84,6 +84,8 @@ def simple(reader: Reader, kind: str, node: Node) -> Part:
         reader.concede("what CREATE SCHEMA makes beside the schema is not read")
     for name in names or [what]:
         reader.effect(Effect(verb=verb, object=name, kind=what, door=door, guard=guard))
+        if what == "statistics":  # which no rule's `touches` allows, and every one may deny
+            reader.effect(Effect(verb=verb, object=name, kind="object"))
     definitions.owning(reader, node)
     if kind in ("AlterTableStmt", "IndexStmt"):
         definitions.checked(reader, node)
