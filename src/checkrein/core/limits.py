@@ -36,7 +36,7 @@ SPARE_FILES: Final = 256
 SHUTDOWN_SECONDS: Final = 8.0
 """SIGTERM to forced close; the contract says that serve ends within ten."""
 
-SIGNING_SECONDS: Final = 7.0
+SIGNING_SECONDS: Final = 6.0
 """SIGTERM to the last journal that is still signed; the next start signs the others, each as its session ended."""
 
 SIGNING_THREADS: Final = 8

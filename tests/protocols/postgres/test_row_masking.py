@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from checkrein.core.errors import MaskError
 from checkrein.core.maskplan import ColumnInfo, MaskPlan
 from checkrein.core.stars import Partial
 from checkrein.core.statement import Origin
@@ -128,3 +129,14 @@ def test_a_partial_mask_of_characters_that_are_not_ascii_changes_sizes() -> None
     out = read_rows(RowMasker(plan, columns, {}).rewrite(data, 0, len(data)))
     assert out == [expected(plan, ["mask", "mask", "scan"], row) for row in rows]
     assert out[0][0] == b"************1111" and out[1][1] == b"****-****-****-1111"
+
+
+@pytest.mark.parametrize("owed", ["mask", "scan"])
+def test_bytes_behind_the_last_cell_do_not_pass(owed: str) -> None:
+    """A row whose cells do not fill it ends the answer: what stands behind would reach the client unmasked."""
+    plan = plan_for([owed, "scan"])
+    columns = tuple(RowColumn(f"c{at}", 0, 0, 25, -1, -1, 0) for at in range(2))
+    body = data_row([b"x", None])[5:] + b"4111111111111111"
+    row = b"D" + (len(body) + 4).to_bytes(4, "big") + body
+    with pytest.raises(MaskError):
+        RowMasker(plan, columns, {}).rewrite(row, 0, len(row))

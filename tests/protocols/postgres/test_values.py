@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from checkrein.core.statement import Origin, Output, Statement
@@ -90,6 +92,16 @@ def test_bytes_that_are_no_value_do_not_decode(oid: int) -> None:
     for raw in (b"", b"\x07", b"\x00\xff\x00\x00\x00\x00\x00\x00\x01", b"\xff" * 17):
         with pytest.raises(ValueError):
             codec[0](raw)
+
+
+@pytest.mark.parametrize("weight", [32767, -32768, 0, 100, -100])
+@pytest.mark.parametrize("scale", [0, 16383, 65535])
+def test_gw_35_few_bytes_are_no_long_number(weight: int, scale: int) -> None:
+    """A number of few digits and many zeros, ten bytes on the wire, is not written out: reading it would hold all."""
+    codec = codec_of(1700, {})
+    assert codec is not None
+    text = codec[0](struct.pack(">HhHHH", 1, weight, 0, scale, 4111))
+    assert len(text) < 120 and (b"4111" in text or weight < 0)
 
 
 def test_kinds_follow_domains_arrays_enums_and_composites(database: Database) -> None:

@@ -195,6 +195,8 @@ class RowMasker:
                         writer.put(cell, after, _masked(owes, buffer[value:after]))
                 cell = after
                 column += 1
+            if column == self._count and cell != stop:  # where cells that owe nothing follow, they are not walked
+                raise MaskError("bytes behind the last cell")
             writer.close(stop)
             at = stop
 

@@ -233,8 +233,12 @@ def _cidr_pack(text: bytes) -> bytes:
 _NUMERIC_SIGNS: Final = {0xC000: b"NaN", 0xD000: b"Infinity", 0xF000: b"-Infinity"}
 
 
+_ZERO_GROUPS: Final = 8
+"""Groups of four zeros shown that are not on the wire: ten bytes may mean 131,000 digits, a chunk of them minutes."""
+
+
 def _numeric_text(value: bytes) -> bytes:
-    """`numeric_send`: digits, weight, sign, scale, then base-10000 digits."""
+    """`numeric_send`: digits, weight, sign, scale, then base-10000 digits. Zeros beyond _ZERO_GROUPS are left out."""
     if len(value) < 8:
         raise ValueError("not a numeric value")
     count, weight, sign, scale = struct.unpack_from(">HhHH", value)
@@ -245,6 +249,11 @@ def _numeric_text(value: bytes) -> bytes:
     groups = struct.unpack_from(f">{count}H", value, 8)
     if any(group > 9999 for group in groups):
         raise ValueError("not a numeric value")
+    weight = min(weight, count + _ZERO_GROUPS)
+    if weight < -_ZERO_GROUPS:
+        scale = max(0, scale + 4 * (weight + _ZERO_GROUPS))
+        weight = -_ZERO_GROUPS
+    scale = min(scale, 4 * max(0, count - weight - 1 + _ZERO_GROUPS))
     whole = "".join(f"{groups[at] if at < count else 0:04d}" for at in range(weight + 1)).lstrip("0") or "0"
     places = -(-scale // 4)
     fraction = "".join(f"{groups[at] if 0 <= at < count else 0:04d}" for at in range(weight + 1, weight + 1 + places))[
