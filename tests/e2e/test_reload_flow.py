@@ -76,6 +76,11 @@ def test_the_api_reloads(gateway: Gateway) -> None:
         gateway.write_policies({"all.yaml": ALLOW_ALL.replace("verbs:", "verbz:")})
         broken = root.post("/api/v1/reload").raise_for_status().json()
         assert not broken["policies"] and broken["snapshot"] == after["snapshot"] and "verbz" in str(broken["problems"])
+        (gateway.folder / "policies" / "all.yaml").write_text("")
+        halfway = root.post("/api/v1/reload").raise_for_status().json()
+        assert (
+            not halfway["policies"] and halfway["snapshot"] == after["snapshot"] and "empty" in str(halfway["problems"])
+        )
 
 
 def test_hidden_policy_files_are_left_out(gateway: Gateway) -> None:

@@ -155,14 +155,16 @@ class Gateway:
         )
 
     def write_policies(self, policies: Mapping[str, str]) -> None:
-        """Replace the policies on disk; the gateway follows by itself (see `reload`)."""
+        """Replace the policies on disk, each file whole; the gateway follows by itself (see `reload`)."""
         folder = self.folder / "policies"
         folder.mkdir(exist_ok=True)
         for path in folder.iterdir():
             if path.name not in policies:
                 path.unlink()
         for name, text in policies.items():
-            (folder / name).write_text(textwrap.dedent(text))
+            new = self.folder / f"{name}.new"
+            new.write_text(textwrap.dedent(text))
+            new.replace(folder / name)
 
     def sessions(self, **filters: str) -> list[dict[str, Any]]:
         """List sessions as the auditor sees them."""

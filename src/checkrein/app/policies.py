@@ -50,9 +50,17 @@ def read_files(folder: Path) -> list[tuple[str, str]]:
     if len(paths) > POLICY_FILES:
         raise ConfigurationError((Problem(str(folder), 0, 0, f"holds more than {POLICY_FILES} files"),))
     try:
-        return [(str(path), path.read_text(encoding="utf-8")) for path in paths]
+        found = [(str(path), path.read_text(encoding="utf-8")) for path in paths]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError((Problem(str(folder), 0, 0, f"cannot be read: {error}"),)) from None
+    empty = [
+        Problem(name, 0, 0, "is empty, as if being written: write a policy, or remove it")
+        for name, text in found
+        if not text
+    ]
+    if empty:
+        raise ConfigurationError(tuple(empty))
+    return found
 
 
 class PolicySet:
