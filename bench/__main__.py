@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import rows, transactions
+from bench import detectors, rows, transactions
 from bench.stage import stage
 from tests.support import postgres as servers
 
@@ -33,8 +33,6 @@ def main() -> None:
                 results["rows"] = rows.run(made, chosen.rows)
                 results["memory"] = rows.memory(made, 2 * chosen.rows)
     if "detectors" in wanted:
-        from bench import detectors
-
         results["detectors"] = detectors.run()
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)

@@ -1,24 +1,10 @@
-"""Recall and false alarms of every detector over the labelled corpus, and the speed of both stages.
-
-Prints a table and returns the figures as JSON. Usage: python bench/detectors.py [--cells N] [--json FILE]
-"""
-
-# ruff: noqa: E402 - run as a script it finds the package and the corpus beside it, which it must be told first
+"""Recall and false alarms of every detector over the labelled corpus, and the speed of both stages."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parent.parent
-for place in (ROOT / "src", ROOT):
-    if str(place) not in sys.path:
-        sys.path.insert(0, str(place))
 
 from checkrein.core.identity import Principal
 from checkrein.core.maskplan import ColumnInfo, Scanner
@@ -112,13 +98,9 @@ def speed() -> dict[str, float]:
     return out
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=2000, help="cells per detector and per class of negatives")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    figures = measure(options.cells)
+def run(cells: int = 2000) -> dict[str, Any]:
+    """Measure over so many cells per detector and per class of negatives, print the table and return the figures."""
+    figures = measure(cells)
     print(f"{'detector':<14} {'recall':>7} {'false cells':>12} {'per 10,000':>11}  where")
     for name, row in figures.items():
         print(
@@ -128,9 +110,4 @@ def main() -> None:
     timing = speed()
     for name, value in timing.items():
         print(f"{name:<32} {value:>9}")
-    if options.json is not None:
-        options.json.write_text(json.dumps({"detectors": figures, "speed": timing}, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    return {"detectors": figures, "speed": timing}

@@ -1,4 +1,4 @@
-"""Recall and false alarms over the labelled corpus; bench/detectors.py prints the larger version."""
+"""Recall and false alarms over the labelled corpus; `scripts/bench --only detectors` prints the larger version."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from bench import detectors as benchmark
 from checkrein.masking.detectors import KNOWN
 from tests.corpus import labelled
 from tests.masking.support import rewritten, scanner, stage_two
@@ -82,3 +83,16 @@ def test_escapes_beside_a_value_hide_no_border(name: str, frame: str) -> None:
         if stage_two(scan, cell, "json") != cell:
             assert scan.places(cell) != [] and scan.hit(cell), cell
             assert scan.rewrite(cell, "c", "json", {}) != cell, cell
+
+
+def test_the_benchmark_prints_every_detector(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table over a small corpus, with the figures that are returned."""
+    monkeypatch.setattr(benchmark, "speed", lambda: {"stage_one_ten_mb_s": 1.0})
+    figures = benchmark.run(cells=20)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[1:]] == [*KNOWN, "stage_one_ten_mb_s"]
+    assert figures["detectors"].keys() == set(KNOWN) and all(
+        one["recall"] == 1 for one in figures["detectors"].values()
+    )

@@ -70,7 +70,9 @@ class Sessions:
     def cancel(self, key: bytes) -> None:
         """Hand a cancel to the session that owns the key; an unknown key is ignored, as the field does."""
         for id in tuple(self._by_key.get(self._digest(key), ())):
-            self.by_id[id].tell(Cancelled())
+            relay = self.by_id.get(id)
+            if relay is not None:
+                relay.tell(Cancelled())
 
     def _digest(self, key: bytes) -> bytes:
         return hashlib.blake2b(key, key=self._mix, digest_size=KEY_MIX_BYTES).digest()
