@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from checkrein.protocols.postgres import parser
+from checkrein.core.limits import READING_TREE_BYTES
+from checkrein.protocols.postgres import parser, statements
+from checkrein.protocols.postgres.catalog import Names
+from checkrein.protocols.postgres.catalog_of import catalog_of
+from checkrein.protocols.postgres.reading import worker
+from checkrein.protocols.postgres.surroundings import Surroundings
 
 MOST = 8 * 1024 * 1024
 """The largest tree of a text that may be parsed in process, in bytes of JSON."""
@@ -43,3 +48,13 @@ def test_pg_a41_no_tree_out_of_proportion_in_process(names: int, gap: str) -> No
 def test_usual_texts_stay_in_process(text: str) -> None:
     """Updates with functions and a few multiple assignments need no worker, nor does what only looks like them."""
     assert parser.fits_in_process(text)
+
+
+def test_pg_a41_a_huge_tree_stays_in_the_worker() -> None:
+    """The worker hands over no more of it than shows that it is too large, and the statement is refused for that."""
+    text = "UPDATE t SET (" + "id," * 999 + "id) = ROW(" + "1," * 999 + "1)"
+    assert not parser.fits_in_process(text)
+    tree = worker.parse(text)
+    assert isinstance(tree, bytes) and len(tree) == READING_TREE_BYTES + 1
+    around = Surroundings(catalog=catalog_of({"public.t": ["id integer"]}), names=Names())
+    assert statements.read(text, around, tree)[0].statement.conceded == "its parse tree is too large"
