@@ -20,13 +20,21 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
 }
 
+# A Python that can make a .venv and compile for it. The system's own goes first: its distribution mends it, and it is
+# mostly the faster build (on Debian 12 a sixth less time a statement than one built with --enable-shared alone).
 find_python() {
-  local name
-  for name in python3.11 python3.12 python3.13 python3; do
-    if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-      command -v "$name"
-      return 0
-    fi
+  local path name found need
+  local whole='import ensurepip, os, sys, sysconfig
+sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
+  local any='import sys; sys.exit(sys.version_info < (3, 11))'
+  for need in "$whole" "$any"; do
+    for path in "/usr/bin:$PATH" "$PATH"; do
+      for name in python3.11 python3.12 python3.13 python3; do
+        found="$(PATH="$path" command -v "$name")" && "$found" -c "$need" 2>/dev/null || continue
+        printf '%s\n' "$found"
+        return 0
+      done
+    done
   done
   return 1
 }

@@ -9,6 +9,7 @@ from checkrein.core.side import Side
 from checkrein.dataplane.polling import SOON_SECONDS, Polling
 
 CLIENT, TARGET = Side.CLIENT, Side.TARGET
+ONE, OTHER = object(), object()
 SOON = POLL_SECONDS / 2
 LATE = SOON_SECONDS * 10
 
@@ -25,11 +26,11 @@ class Scene:
         self.now += self.step
         return self.now
 
-    async def arrives(self, side: Side, after: float) -> int:
+    async def arrives(self, side: Side, after: float, who: object = ONE) -> int:
         """Bytes arrive; return how often the loop looked before it would sleep."""
         self.now += after
         before = self.polling.looks
-        self.polling.arrived(side)
+        self.polling.arrived(side, who)
         for _ in range(100):
             await asyncio.sleep(0)
         return self.polling.looks - before
@@ -64,8 +65,8 @@ def test_bytes_that_come_while_it_polls_make_no_second_poll() -> None:
     async def scene() -> int:
         made = Scene(step=0.0)
         for _ in range(50):
-            made.polling.arrived(CLIENT)
-            made.polling.arrived(TARGET)
+            made.polling.arrived(CLIENT, ONE)
+            made.polling.arrived(TARGET, ONE)
         before = made.polling.looks
         for _ in range(10):
             await asyncio.sleep(0)
@@ -79,6 +80,22 @@ def test_bytes_that_come_while_it_polls_make_no_second_poll() -> None:
         return looks
 
     assert 9 <= asyncio.run(scene()) <= 11
+
+
+def test_sessions_that_take_turns_are_not_polled_for() -> None:
+    """With several busy ones the loop rarely sleeps; once one is alone again it is polled for."""
+
+    async def scene() -> tuple[int, int]:
+        made = Scene()
+        for side in (CLIENT, TARGET) * 4:
+            await made.arrives(side, SOON)
+        together = sum([await made.arrives(side, SOON, who) for side in (CLIENT, TARGET) * 4 for who in (OTHER, ONE)])
+        alone = sum([await made.arrives(side, SOON, OTHER) for side in (CLIENT, TARGET) * 4])
+        return together, alone
+
+    together, alone = asyncio.run(scene())
+    assert together == 0
+    assert alone >= 20
 
 
 def test_off_is_off() -> None:

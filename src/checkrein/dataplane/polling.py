@@ -2,7 +2,8 @@
 
 Waking a sleeping process takes longer than most of what it is woken for. So after bytes that were soon followed by
 others before, the loop polls for up to POLL_SECONDS instead of sleeping, as hypervisors and schedulers do (Linux
-kernel documentation, "Guest halt polling"). It stops by itself where nothing comes soon: idle sessions cost nothing.
+kernel documentation, "Guest halt polling"). It stops by itself where nothing comes soon: idle sessions cost nothing;
+and where several sessions are busy at once: then the loop rarely sleeps, and others need the processor.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ class Polling:
     """One process's polling. `on` False: it never polls. Everything is called on the loop's thread.
 
     What a side did last is what is expected of it: an agent that thinks between its statements is not polled for, the
-    server that answers it at once is. `looks` counts turns of the loop that were polled.
+    server that answers it at once is. Where two sessions take turns, neither is. `looks` counts turns of the loop that were polled.
     """
 
-    __slots__ = ("_clock", "_last", "_looking", "_loop", "_soon_client", "_soon_target", "_until", "looks", "on")
+    __slots__ = ("_clock", "_last", "_looking", "_loop", "_soon_client", "_soon_target", "_until", "_who", "looks", "on")
 
     def __init__(self, on: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.on = on
@@ -36,16 +37,22 @@ class Polling:
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._looking = False
+        self._who: object = None
         self._last = 0.0
         self._until = 0.0
         self._soon_client = False
         self._soon_target = False
 
-    def arrived(self, side: Side) -> None:
-        """Bytes of a side were dealt with."""
+    def arrived(self, side: Side, who: object) -> None:
+        """Bytes of a side of the session `who` were dealt with."""
         if not self.on:
             return
         now = self._clock()
+        if who is not self._who:
+            self._who = who
+            self._last = now
+            self._until = 0.0
+            return
         soon = now - self._last <= SOON_SECONDS
         self._last = now
         if side is CLIENT:

@@ -221,7 +221,7 @@ class Relay:
             if type(step) is Send:
                 self._write(step)
         self._weigh()
-        self._polling.arrived(side)
+        self._polling.arrived(side, self)
         if lane.queue or lane.end:
             self._next(lane)
 
