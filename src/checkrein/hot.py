@@ -32,7 +32,9 @@ PATTERNS: Final = (
     "protocols/*/*.py",
     "protocols/*/reading/kept.py",
     "recording/chain.py",
+    "recording/files.py",
     "recording/journal.py",
+    "recording/journals.py",
 )
 """Paths below `checkrein/`; a star stands for a protocol's folder."""
 

@@ -26,10 +26,9 @@ class Polling:
     """One process's polling. `on` False: it never polls. Everything is called on the loop's thread.
 
     What a side did last is what is expected of it: an agent that thinks between its statements is not polled for, the
-    server that answers it at once is. Where two sessions take turns, neither is. `looks` counts turns of the loop that were polled.
+    server that answers it at once is; where two sessions take turns, neither is. `looks` counts the turns of the loop
+    that were polled.
     """
-
-    __slots__ = ("_clock", "_last", "_looking", "_loop", "_soon_client", "_soon_target", "_until", "_who", "looks", "on")
 
     def __init__(self, on: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.on = on

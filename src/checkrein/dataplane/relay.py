@@ -311,9 +311,7 @@ class Relay:
             self._start(lane, self.gate.end(side, time.time()))
 
     def _write(self, step: Send) -> None:
-        transport = self._endpoint(step.to).transport
-        if transport is not None and not transport.is_closing():
-            transport.write(step.data)
+        self._endpoint(step.to).write(step.data)
 
     def _closing(self, step: Close) -> None:
         if step.side is CLIENT:

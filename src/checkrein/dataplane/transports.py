@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 from typing import Protocol, cast
@@ -32,6 +33,7 @@ class Endpoint(asyncio.Protocol):
         self.relay = relay
         self.transport: asyncio.Transport | None = None
         self.over = False
+        self._descriptor = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set marks and TCP options."""
@@ -45,6 +47,28 @@ class Endpoint(asyncio.Protocol):
         """Take over a transport (also after TLS was started on it)."""
         self.transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        sock = transport.get_extra_info("socket")
+        clear = sock is not None and transport.get_extra_info("sslcontext") is None
+        self._descriptor = sock.fileno() if clear else -1
+
+    def write(self, data: bytes) -> None:
+        """Send bytes behind those that were sent before; nothing once the transport is closing.
+
+        While nothing waits in the transport and there is no TLS they go straight to the socket: the transport would
+        keep them until the loop's next turn. What the socket does not take, and its errors, are the transport's.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if self._descriptor >= 0 and transport.get_write_buffer_size() == 0:
+            try:
+                sent = os.write(self._descriptor, data)
+            except OSError:  # full, or the peer is gone: the transport finds out and says so
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes on."""
