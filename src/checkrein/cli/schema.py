@@ -12,9 +12,10 @@ from checkrein.cli.output import print_json
 def gateway_schema(protocols: list[str]) -> dict[str, Any]:
     """Return the JSON Schema of `kind: Gateway`; `protocols` are offered as listeners and target protocols."""
     from checkrein.config.model import Gateway
-    from checkrein.policy.documents import API_VERSION
+    from checkrein.policy.documents import API_VERSION, spelt_defaults
 
     schema = Gateway.model_json_schema(by_alias=True)
+    spelt_defaults(schema)
     schema["properties"] = {
         "apiVersion": {"const": API_VERSION},
         "kind": {"const": "Gateway"},

@@ -27,7 +27,12 @@ class StrictModel(BaseModel):
     """Base of every document's model: unknown keys are errors, nothing is converted, nothing changes afterwards."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=True, hide_input_in_errors=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
 
@@ -135,6 +140,7 @@ def _dotted(path: Path) -> str:
 
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPELT_DURATION = "^[0-9]+(ms|s|m|h|d)$"
 _SIZE = re.compile(r"([0-9]{1,12})(B|KB|MB|GB|TB|KiB|MiB|GiB)\Z")
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -147,6 +153,18 @@ def parse_duration(value: object) -> float:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def spelt_defaults(schema: Any) -> None:
+    """Write the durations that a JSON Schema gives as defaults as documents spell them: `900s`, not 900.0."""
+    if isinstance(schema, dict):
+        if schema.get("pattern") == _SPELT_DURATION and isinstance(schema.get("default"), int | float):
+            schema["default"] = f"{schema['default']:g}s"
+        for part in schema.values():
+            spelt_defaults(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            spelt_defaults(part)
+
+
 def parse_size(value: object) -> int:
     """Return bytes of a size such as `100MB` (10^6) or `64MiB` (2^20). Raises ValueError."""
     match = _SIZE.match(value) if isinstance(value, str) else None
@@ -156,7 +174,7 @@ def parse_size(value: object) -> int:
 
 
 Duration = Annotated[
-    float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"})
+    float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": _SPELT_DURATION})
 ]
 """A model field in seconds, written `50s`, `30m`, `8h` or `400d`."""
 

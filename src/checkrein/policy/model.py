@@ -27,42 +27,63 @@ class Metadata(StrictModel):
     """Name (unique in the set) and description of a policy."""
 
     name: Name
+    """Name, unique in the set; denials and recordings show it."""
     description: Sentence = ""
+    """What the policy is for."""
 
 
 class Subjects(StrictModel):
     """Who a policy speaks of; keys are AND-ed, lists OR-ed; without any key: every principal."""
 
     groups: Words | None = None
+    """Groups: ISSUER:GROUP, or the plain name where the issuer may assert it."""
     subjects: Words | None = None
+    """Subjects of tokens; with a colon ISSUER:SUBJECT."""
     issuers: Words | None = None
+    """Issuers, by their configured names."""
     claims: dict[str, ClaimValue | Annotated[tuple[ClaimValue, ...], Field(min_length=1)]] | None = None
+    """Claims of the token and the values, any of which they must have."""
     actors: Words | None = None
+    """Subjects of the `act` chain; with a colon ISSUER:SUBJECT."""
     when: Expression | None = None
+    """CEL expression that must be true."""
 
 
 class Targets(StrictModel):
     """Which targets and credential profiles a policy speaks of; keys are AND-ed, lists OR-ed."""
 
     names: Words | None = None
+    """Names of targets."""
     labels: dict[str, str | Words] | None = None
+    """Labels of targets and the values, any of which they must have."""
     protocols: Words | None = None
+    """Protocols of targets."""
     profiles: Words = ("default",)
+    """Credential profiles that the policy speaks of."""
 
 
 class Selector(StrictModel):
     """What a rule matches; keys are AND-ed, lists OR-ed. Extra keys are the protocols' object words."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="allow", strict=True, frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     __pydantic_extra__: dict[str, Words] = Field(init=False)
 
     verbs: Words | None = None
+    """What is done, in the protocol's words: select, insert, drop ..."""
     columns: Words | None = None
+    """Columns that are used, SCHEMA.TABLE.COLUMN; `*` stops at a dot."""
     when: Expression | None = None
+    """CEL expression that must be true."""
     matches: Expression | None = None
+    """Regular expression (RE2) over the statement's whole text, anchored at both ends."""
     patterns: Words | None = None
+    """Regular expressions (RE2) anywhere in the text, any of which; for deny and ask."""
     incomplete: bool = False
+    """Whether it matches statements that could not be read completely, too."""
     output: Literal["clear"] | None = None
+    """`clear`: the output of the allowed functions is vouched for, and not redacted on a masked target."""
 
     @property
     def objects(self) -> dict[str, tuple[str, ...]]:
@@ -74,14 +95,18 @@ class Approvers(StrictModel):
     """Who may answer."""
 
     groups: Words
+    """Groups of people, any of whom may answer."""
     count: Annotated[int, Field(ge=1, le=20)] = 1
+    """How many must say yes."""
 
 
 class Wait(StrictModel):
     """How long a client is held, and how long the question stays open."""
 
     hold: Duration = HOLD_SECONDS
+    """How long the client's statement is held."""
     expire: Duration = EXPIRE_SECONDS
+    """How long the question stays open, at least as long as `hold`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Wait:
@@ -94,23 +119,36 @@ class Grant(StrictModel):
     """What a yes gives."""
 
     uses: Annotated[int, Field(ge=1)] = 1
+    """How many statements a yes lets run."""
     for_: Duration | None = Field(default=None, alias="for")
+    """How long it holds."""
     shape: bool = False
+    """Whether it holds for statements of the same shape."""
     session: bool = False
+    """Whether it holds for the whole session."""
 
 
 class RuleModel(StrictModel):
     """One rule: exactly one of allow, deny, ask."""
 
     name: Name
+    """Name, unique in the policy; denials and recordings show it."""
     allow: Selector | None = None
+    """What it allows."""
     deny: Selector | None = None
+    """What it denies: deny beats ask beats allow."""
     ask: Selector | None = None
+    """What a person is asked for first."""
     message: Sentence = ""
+    """Why, in words for the agent."""
     instead: Sentence = ""
+    """What the agent may do instead."""
     approvers: Approvers | None = None
+    """Who may answer; for ask rules."""
     wait: Wait | None = None
+    """How long is waited for an answer; for ask rules."""
     grant: Grant | None = None
+    """What a yes gives; for ask rules."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> RuleModel:
@@ -138,16 +176,27 @@ class MaskModel(StrictModel):
     """A mask on columns, or on what detectors find."""
 
     columns: Words | None = None
+    """Columns that are masked wherever their values go, SCHEMA.TABLE.COLUMN; instead of `detect`."""
     detect: Words | None = None
+    """Detectors that read every answer, whose findings are masked; instead of `columns`."""
     strategy: Strategy = Field(alias="with")
+    """What stands in place of the value."""
     keep_first: Count = 0
+    """Characters that `partial` leaves in front."""
     keep_last: Count = 0
+    """Characters that `partial` leaves at the end."""
     text: Annotated[str, Field(max_length=200)] = ""
+    """What `redact` writes."""
     joinable: bool = False
+    """Whether equal values get equal hashes or tokens for every principal."""
     inference: Literal["deny", "ask", "allow"] | None = None
+    """What is said to a use from which the column's values could be inferred."""
     transformed: Literal["deny", "allow"] | None = None
+    """Whether functions may be called over columns, which could hide a value from detectors."""
     approvers: Approvers | None = None
+    """Who may answer; with `inference: ask`."""
     wait: Wait | None = None
+    """How long is waited for an answer; with `inference: ask`."""
 
     @model_validator(mode="after")
     def _fits(self) -> MaskModel:
@@ -176,10 +225,15 @@ class DetectorModel(StrictModel):
     """A detector of the deployment's own."""
 
     name: Name
+    """What masks call it."""
     pattern: Expression | None = None
+    """Regular expression (RE2); instead of `words`."""
     words: Words | None = None
+    """Words to find; instead of `pattern`."""
     checksum: Word | None = None
+    """A checksum that a finding must pass: luhn, mod11 or mod97."""
     near: Words | None = None
+    """Words, of which one must stand near a finding."""
 
     @model_validator(mode="after")
     def _something(self) -> DetectorModel:
@@ -192,51 +246,77 @@ class Limits(StrictModel):
     """Limits by rows, bytes and statements."""
 
     rows_per_statement: Count | None = None
+    """Not built yet: given, it is refused by name."""
     rows_per_hour: int | None = None
+    """Not built yet: given, it is refused by name."""
     bytes_per_hour: Size | None = None
+    """Not built yet: given, it is refused by name."""
     masked_per_session: int | None = None
+    """Not built yet: given, it is refused by name."""
     statements_per_minute: int | None = None
+    """Not built yet: given, it is refused by name."""
     rows_changed: int | None = None
+    """Not built yet: given, it is refused by name."""
 
 
 class SessionModel(StrictModel):
     """Duties of a whole session."""
 
     read_only: bool = False
+    """Whether every verb that is not reading is refused."""
     record: Literal["full", "statements", "summary"] = "full"
+    """How much of a session is recorded."""
     max: Duration | None = None
+    """Not built yet: given, it is refused by name."""
 
 
 class PolicySpec(StrictModel):
     """Body of a policy."""
 
     mode: Literal["enforce", "observe"] = "enforce"
+    """`observe`: it adds nothing to the verdict; what it would have matched is recorded."""
     subjects: Subjects = Subjects()
+    """Who it speaks of."""
     targets: Targets = Targets()
+    """Which targets it speaks of."""
     rules: Annotated[tuple[RuleModel, ...], Field(max_length=1000)] = ()
+    """What is allowed, denied and asked for."""
     masks: Annotated[tuple[MaskModel, ...], Field(max_length=1000)] = ()
+    """What is masked."""
     detectors: Annotated[tuple[DetectorModel, ...], Field(max_length=100)] = ()
+    """Detectors of the deployment's own."""
     limits: Limits | None = None
+    """Not built yet: given, it is refused by name."""
     session: SessionModel | None = None
+    """Duties of the whole session."""
 
 
 class PolicyModel(StrictModel):
     """A `kind: Policy` document."""
 
     apiVersion: Literal["checkrein/v1"]
+    """The format's version."""
     kind: Literal["Policy"]
+    """The kind of document."""
     metadata: Metadata
+    """Name and description."""
     spec: PolicySpec
+    """The policy itself."""
 
 
 class AsModel(StrictModel):
     """The principal of a policy test."""
 
     subject: str
+    """Subject of its token."""
     issuer: str = "test"
+    """Name of the issuer."""
     groups: tuple[str, ...] = ()
+    """Its groups."""
     claims: dict[str, Any] = {}
+    """Other claims of its token."""
     actors: tuple[str, ...] = ()
+    """Its `act` chain."""
 
 
 class TestTarget(StrictModel):
@@ -245,42 +325,67 @@ class TestTarget(StrictModel):
     __test__ = False
 
     name: str
+    """Its name."""
     protocol: str | None = None
+    """Its protocol."""
     labels: dict[str, str] = {}
+    """Its labels."""
     unguarded: bool = False
+    """Whether guardrails are dropped there."""
     housekeeping: Literal["normal", "strict"] = "normal"
+    """Which catalog reading needs no rule there."""
 
 
 class Expectation(StrictModel):
     """What a case expects; what is left out is not compared."""
 
     verdict: Literal["allow", "deny", "ask"]
+    """What must be decided."""
     rule: str | None = None
+    """The rule that decides."""
     policy: str | None = None
+    """Its policy."""
     code: str | None = None
+    """The refusal's code."""
     reason: str | None = None
+    """Its reason."""
     instead: str | None = None
+    """What it says to do instead."""
     masks: dict[str, str] | None = None
+    """Output columns and the strategies owed to them."""
 
 
 class CaseModel(StrictModel):
     """One input and what must be said of it."""
 
     name: Sentence
+    """What the case shows."""
     input: str
+    """The statement."""
     expect: Expectation
+    """What must be said of it."""
     parameters: tuple[str | None, ...] | None = None
+    """Its parameters, as texts."""
     as_: AsModel | None = Field(default=None, alias="as")
+    """Who sends it; the test's when left out."""
     profile: str | None = None
+    """The credential profile; the test's when left out."""
 
 
 class PolicyTestModel(StrictModel):
     """A `kind: PolicyTest` document."""
 
     apiVersion: Literal["checkrein/v1"]
+    """The format's version."""
     kind: Literal["PolicyTest"]
+    """The kind of document."""
     as_: AsModel = Field(alias="as")
+    """Who sends the statements."""
     target: str | TestTarget
+    """Where to: a target of the configuration by name, or one described here."""
     profile: str = "default"
+    """The credential profile."""
     schema_: dict[str, tuple[str, ...]] = Field(default={}, alias="schema")
+    """Tables and their columns; the statements are read against them."""
     cases: tuple[CaseModel, ...]
+    """The cases."""

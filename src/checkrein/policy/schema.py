@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from checkrein.core.spec import ProtocolSpec
+from checkrein.policy.documents import spelt_defaults
 from checkrein.policy.model import PolicyModel, PolicyTestModel
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -28,7 +29,9 @@ def policy_test_schema() -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
-    return {"$schema": DIALECT, **model.model_json_schema(by_alias=True), "title": title}
+    schema = model.model_json_schema(by_alias=True)
+    spelt_defaults(schema)
+    return {"$schema": DIALECT, **schema, "title": title}
 
 
 def _offer_words(selector: dict[str, Any], specs: list[ProtocolSpec]) -> None:
