@@ -17,12 +17,8 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from checkrein.core.errors import Unavailable
-from checkrein.core.limits import STATEMENT_WORKER_SECONDS, WORKER_BAR_SECONDS
+from checkrein.core.limits import STATEMENT_WORKER_SECONDS, WORKER_BAR_SECONDS, WORKER_MEMORY_BYTES
 from checkrein.core.steps import Offload
-
-WORKER_MEMORY_BYTES: Final = 1024**3
-"""Address space of the worker: a parse that wants more is killed, not the machine."""
-
 
 _BARRED: Final = 1024
 """So many callers barred at once are kept; then those whose time is over are forgotten."""

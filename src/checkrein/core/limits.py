@@ -109,6 +109,9 @@ SEGMENT_BYTES: Final = 1024 * 1024
 WORKER_BAR_SECONDS: Final = 30.0
 """How long nothing is parsed in the worker for a principal whose text had it killed."""
 
+WORKER_MEMORY_BYTES: Final = 1024**3
+"""Address space of the worker: a parse that wants more is killed, not the machine."""
+
 EVENT_BYTES: Final = 256 * 1024
 """One journal event; a longer statement text is kept whole up to STATEMENT_BYTES, samples are cut."""
 
@@ -120,6 +123,12 @@ SEGMENT_TAIL_BYTES: Final = 64 * 1024
 
 POLL_SECONDS: Final = 0.0001
 """How long the loop polls for more after input that is soon followed by more, before it sleeps."""
+
+HANGUP_POLL_SECONDS: Final = 1.0
+"""How often a client whose buffer is full is looked at for hang-up."""
+
+CLOSE_SECONDS: Final = 5.0
+"""How long a closing transport may take to write what was sent before it is aborted."""
 
 SYNC_SECONDS: Final = 0.05
 """Until an event that nobody waits for is fsynced."""

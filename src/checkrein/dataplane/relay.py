@@ -13,7 +13,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from checkrein.core.errors import CheckreinError
-from checkrein.core.limits import LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
+from checkrein.core.limits import (
+    CLOSE_SECONDS,
+    HANGUP_POLL_SECONDS,
+    LOGIN_SECONDS,
+    PARKED_INPUT,
+    READ_CHUNK,
+)
 from checkrein.core.session import Killed, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Close, Send, Steps
@@ -27,12 +33,6 @@ from checkrein.gate.ports import Await
 
 CLIENT: Final = Side.CLIENT
 TARGET: Final = Side.TARGET
-
-HANGUP_POLL_SECONDS = 1.0
-"""How often a client whose buffer is full is looked at for hang-up."""
-
-CLOSE_SECONDS = 5.0
-"""How long a closing transport may take to write what was sent before it is aborted."""
 
 
 class Relay:
