@@ -32,7 +32,6 @@ PATTERNS: Final = (
     "protocols/*/*.py",
     "protocols/*/reading/kept.py",
     "recording/chain.py",
-    "recording/files.py",
     "recording/journal.py",
     "recording/journals.py",
 )

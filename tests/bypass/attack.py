@@ -106,7 +106,8 @@ FROM pg_class c WHERE c.oid >= 16384 AND c.relnamespace NOT IN (SELECT oid FROM 
 UNION ALL SELECT 'function ' || oid::regprocedure, md5(coalesce(prosrc, '')) FROM pg_proc WHERE oid >= 16384
 UNION ALL SELECT 'namespace ' || nspname, nspowner::regrole::text FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'
 UNION ALL SELECT 'setting ' || setrole, setconfig::text FROM pg_db_role_setting
-  WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) OR setrole = 10
+  WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+    OR (setdatabase = 0 AND setrole IN (0, 10))
 UNION ALL SELECT 'large object ' || oid, '' FROM pg_largeobject_metadata
 UNION ALL SELECT 'extension ' || extname, extversion FROM pg_extension
 UNION ALL SELECT 'operator ' || oid::regoperator, '' FROM pg_operator WHERE oid >= 16384
