@@ -22,6 +22,8 @@ def binding(facts: FactRecord, verdict: Verdict) -> str:
     canonical = [
         statement.text,
         statement.parameters,
+        statement.parameter_types,
+        (statement.runs.text, statement.runs.parameters, statement.runs.parameter_types) if statement.runs else None,
         statement.effects,
         statement.outputs,
         facts.target.name,
