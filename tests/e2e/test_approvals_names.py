@@ -15,6 +15,15 @@ from tests.support.gateway import Gateway
 from tests.support.postgres import PostgresServer
 
 MASKED = ASKING.replace("public.people.ssn]", "public.people.ssn, public.brief.word]")
+VIEWS = ASKING.replace(
+    "    - name: writes",
+    """    - {name: views, allow: {verbs: [create], touches: ["public.*"]}}
+    - name: through-views
+      ask: {verbs: [delete], touches: [public.w, public.inner_w]}
+      approvers: {groups: [oncall]}
+      wait: {hold: 200ms, expire: 1h}
+    - name: writes""",
+)
 INT, TEXT = 23, 25
 
 
@@ -108,3 +117,17 @@ def test_ap_13_what_a_name_stands_for_is_masked(postgres: PostgresServer) -> Non
         shown = approval(gateway, refused(connection, "EXECUTE p(5)")["approval"])["statement"]
         assert "UPDATE brief SET word = '" in shown and "' WHERE id = $1" in shown
         assert "hidden-word" not in shown
+
+
+@pytest.mark.parametrize("changed", ["w", "inner_w"])
+def test_ap_13_a_view_made_anew(postgres: PostgresServer, changed: str) -> None:
+    """A yes to what is done through a view is none once the view, or one under it, shows other rows."""
+    with asking(postgres, policy=VIEWS) as gateway, gateway.connect() as connection:
+        connection.execute("CREATE VIEW inner_w AS SELECT * FROM brief WHERE id = 1")
+        connection.execute("CREATE VIEW w AS SELECT * FROM inner_w")
+        first = refused(connection, "DELETE FROM w")["approval"]
+        assert approve(gateway, first)["state"] == "pending"
+        assert approve(gateway, first, "bert")["state"] == "approved"
+        made = f"CREATE OR REPLACE VIEW {changed} AS SELECT * FROM "
+        connection.execute(f"{made}{'inner_w WHERE id < 50' if changed == 'w' else 'brief'}".encode())
+        assert refused(connection, "DELETE FROM w")["approval"] != first
