@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from checkrein.core.limits import API_CONNECTIONS, API_REQUEST_SECONDS, SPARE_FILES
@@ -17,7 +18,7 @@ from tests.e2e.flows import ASKING, SCHEMA, Held, answer, run
 from tests.identity.support import Signer
 from tests.support import gateway as support
 from tests.support.crooked import Crooked, crooked
-from tests.support.gateway import Gateway, Target, running
+from tests.support.gateway import Gateway, Target, launch, running
 from tests.support.postgres import PostgresServer
 
 FILES = SPARE_FILES + 256
@@ -137,3 +138,39 @@ def test_gw_9_a_token_ends_while_a_person_is_asked(gateway: Gateway, corp: Crook
     assert status == 409 and "withdrawn" in told["reason"]
     with gateway.connect() as connection:
         assert connection.execute("SELECT amount FROM orders WHERE id = 50").fetchone() == (50,)
+
+
+def test_gw_44_a_web_page_guesses_secrets(gateway: Gateway) -> None:
+    """A page in a browser on this machine neither gets a token, be its guess right, nor makes a member wait."""
+    form = {"grant_type": "client_credentials", "client_id": "reader", "client_secret": "wrong"}
+    with httpx.Client(base_url=gateway.control, trust_env=False) as client:
+        for origin in ("https://evil.example", gateway.control, "null"):
+            for _ in range(20):
+                assert client.post("/issuer/token", data=form, headers={"origin": origin}).status_code == 403
+            right = client.post(
+                "/issuer/token", data=form | {"client_secret": "secret-reader"}, headers={"origin": origin}
+            )
+            assert right.status_code == 403 and "access_token" not in right.text
+        assert client.post("/issuer/token", data=form | {"client_secret": "secret-reader"}).status_code == 200
+
+
+def test_gw_45_a_member_that_was_taken_out(postgres: PostgresServer) -> None:
+    """Whoever is no member of the embedded issuer any more is refused with the token that it still has."""
+    database = postgres.create_database()
+    with running([Target(database)]) as gateway:
+        gateway.token("breaker")
+        gateway.token("root")
+        gateway.connect("breaker").close()
+        assert gateway.stop() == 0
+        file = gateway.folder / "checkrein.yaml"
+        kept = [
+            line for line in file.read_text().splitlines() if "{id: breaker," not in line and "{id: root," not in line
+        ]
+        file.write_text("\n".join(kept))
+        launch(gateway)
+        with pytest.raises(psycopg.OperationalError, match="breaker"):
+            gateway.connect("breaker")
+        with gateway.api("root") as api:
+            assert api.get("/api/v1/sessions").status_code == 401
+        gateway.connect("bot").close()
+    database.drop()
