@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.flows import ASKING, DEADLINE, SCHEMA, Held, run, until
 from tests.identity.support import Signer, hmac_token, unsigned
 from tests.support.crooked import Crooked, crooked
-from tests.support.gateway import Gateway, Target, running
+from tests.support.gateway import Gateway, Target, policy, running
 from tests.support.issuers import IssuerProcess, independent_issuer
 from tests.support.postgres import Database, PostgresServer
 
@@ -159,6 +159,35 @@ def test_gw_12_another_issuers_group(met: World) -> None:
     )
     assert answer.json()["roles"] == []
     assert not {"oncall", "platform", "corp:oncall", "local-admins"} & set(answer.json()["groups"])
+
+
+def test_gw_46_a_pattern_that_reaches_over_the_issuer(met: World) -> None:
+    """`*-agents` speaks of plain groups: ci may not mint one by a name that only ends so; a deny holds for it still."""
+    gateway, token = met.gateway, met.ci.token("job", "evil-agents", "ci-jobs", client_id="runner")
+    before = gateway.log.count('"policies in force"')
+    jobs = policy("jobs", "- {name: read, allow: {verbs: [select], touches: [public.free]}}", groups="ci-jobs")
+    agents = policy("agents", "- {name: read, allow: {verbs: [select]}}", groups="'*-agents'")
+    frozen = policy("frozen", "- {name: free, deny: {touches: [public.free]}}", groups="'*-agents'")
+
+    def put(*policies: str) -> None:
+        nonlocal before
+        gateway.write_policies({f"{number}.yaml": text for number, text in enumerate((ASKING, *policies))})
+        until(lambda: gateway.log.count('"policies in force"') > before, "the policies")
+        before = gateway.log.count('"policies in force"')
+
+    try:
+        put(agents)
+        assert "polic" in met.refused(token)
+        put(agents, jobs)
+        with met.connect(token) as connection:
+            assert connection.execute("SELECT count(*) FROM free").fetchone() == (0,)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("SELECT id FROM orders")
+        put(agents, jobs, frozen)
+        with met.connect(token) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT count(*) FROM free")
+    finally:
+        put()
 
 
 def test_actor_chain(met: World) -> None:

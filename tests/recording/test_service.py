@@ -89,7 +89,15 @@ def test_filters(desk: Desk, recordings: Recordings) -> None:
 
 
 @pytest.mark.parametrize(
-    "filters", [{"limit": "0"}, {"limit": "x"}, {"since": "yesterday"}, {"verdict": "maybe"}, {"colour": "red"}]
+    "filters",
+    [
+        {"limit": "0"},
+        {"limit": "x"},
+        {"limit": "0000000010000000000000"},
+        {"since": "yesterday"},
+        {"verdict": "maybe"},
+        {"colour": "red"},
+    ],
 )
 def test_wrong_filters(filters: dict[str, str]) -> None:
     """A filter that is wrong is named, never ignored."""

@@ -93,7 +93,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://{address}/issuer"
 
     def embedded_rules(self, url: str) -> Issuer | None:
-        """Return what the embedded issuer is believed: its groups whole, roles for its people alone."""
+        """Return what the embedded issuer is believed: its members, their groups whole, roles for its people alone."""
         if self.embedded is None:
             return None
         people = frozenset(member.id for member in self.embedded.members if member.person)
@@ -105,6 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             may_assert=("*",),
             people=True,
             people_subjects=people,
+            subjects=frozenset(member.id for member in self.embedded.members),
         )
 
     def directory(self, embedded_url: str = "") -> Directory:

@@ -73,7 +73,8 @@ class Relation(msgspec.Struct, frozen=True):
     """A base relation that the statement touches, with all its columns: policy matches masks against these.
 
     `aliases` are other names under which masks that name it must hold: partition parents, inheritance parents, the
-    tables under a materialised view's columns are given per column in `column_origins`.
+    tables under a materialised view's columns are given per column in `column_origins`. `definition` is what a view was
+    made of, as the target tells it: an approval binds to it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Relation(msgspec.Struct, frozen=True):
     columns: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     column_origins: dict[str, tuple[Origin, ...]] = {}
+    definition: str = ""
 
 
 class Literal(msgspec.Struct, frozen=True):

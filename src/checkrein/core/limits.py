@@ -246,6 +246,13 @@ ISSUER_KEY_SECONDS: Final = 30 * 24 * 3600.0
 ISSUER_REQUEST_BYTES: Final = 16 * 1024
 """One token request."""
 
+API_CONNECTIONS: Final = 128
+"""TCP connections of the control API at one time, half of SPARE_FILES; more are closed at once. The owner's socket has
+no limit."""
+
+API_REQUEST_SECONDS: Final = 10.0
+"""For a request of the control API to arrive whole; a connection on which it does not is closed."""
+
 API_REQUEST_BYTES: Final = 128 * 1024
 """The body of one request to the control API, read before its caller is known; the longest lists 1000 session ids."""
 

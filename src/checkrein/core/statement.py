@@ -25,7 +25,8 @@ class Statement:
     of a type that is not known): a rule that looks at parameters then errs.
     `outputs` is None when the request answers no rows or they cannot be predicted (`opaque_rows` tells which).
     `literals` are constants that stand beside columns, `parameter_origins` the same for parameters (by 0-based index).
-    `identity` is what an approval binds to beyond text and parameters: resolved names with object ids.
+    `parameter_types` are the types that the client declared for them, where it did; `runs` is the prepared statement or
+    cursor that the text names, with the text that it was made of: an approval shows it and binds to both.
     `stored_calls` are the functions behind values that the statement writes, or has the target write, somewhere: kept
     there, what they gave could be read in clear.
     `reads_constants` is True when reading looked at a constant's value, so that a shape may not be shared.
@@ -35,8 +36,8 @@ class Statement:
 
     __slots__ = (
         "bounded", "bounded_keys", "complete", "conceded", "effects", "facts", "filtered", "literals", "opaque_rows",
-        "outputs", "parameter_origins", "parameters", "parameters_read", "protocol", "reads_constants", "relations",
-        "stored_calls", "text", "uses", "verbs", "version", "writes",
+        "outputs", "parameter_origins", "parameter_types", "parameters", "parameters_read", "protocol",
+        "reads_constants", "relations", "runs", "stored_calls", "text", "uses", "verbs", "version", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,8 @@ class Statement:
         parameter_origins: dict[int, tuple[Origin, ...]] = _NO_ORIGINS,
         version: str = "",
         facts: dict[str, Any] = _NO_FACTS,
+        parameter_types: tuple[int, ...] = (),
+        runs: Statement | None = None,
     ) -> None:
         self.protocol = protocol
         self.text = text
@@ -87,6 +90,8 @@ class Statement:
         self.parameter_origins = parameter_origins
         self.version = version  # of the names it was read under (catalog, search path)
         self.facts = facts
+        self.parameter_types = parameter_types
+        self.runs = runs
 
     def __repr__(self) -> str:
         return f"Statement({self.protocol!r}, {self.text!r}, verbs={self.verbs!r}, effects={self.effects!r})"
@@ -106,11 +111,14 @@ class Statement:
         made.text = text
         return made
 
-    def with_parameters(self, parameters: tuple[str | None, ...], read: bool = True) -> Statement:
-        """Return the same with its parameters known; `read`: every one as the target takes it."""
+    def with_parameters(
+        self, parameters: tuple[str | None, ...], read: bool = True, types: tuple[int, ...] = ()
+    ) -> Statement:
+        """Return the same with its parameters known; `read`: every one as the target takes it; `types`: as declared."""
         made = self._copy()
         made.parameters = parameters
         made.parameters_read = read
+        made.parameter_types = types
         return made
 
     def conceding(self, why: str) -> Statement:
@@ -128,4 +136,5 @@ class Statement:
             relations=self.relations, writes=self.writes, filtered=self.filtered, bounded=self.bounded,
             bounded_keys=self.bounded_keys, reads_constants=self.reads_constants, literals=self.literals,
             parameter_origins=self.parameter_origins, version=self.version, facts=self.facts,
+            parameter_types=self.parameter_types, runs=self.runs,
         )  # fmt: skip

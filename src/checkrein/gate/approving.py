@@ -22,7 +22,10 @@ def binding(facts: FactRecord, verdict: Verdict) -> str:
     canonical = [
         statement.text,
         statement.parameters,
+        statement.parameter_types,
+        (statement.runs.text, statement.runs.parameters, statement.runs.parameter_types) if statement.runs else None,
         statement.effects,
+        sorted([(one.name, one.oid, one.definition) for one in statement.relations if one.definition]),
         statement.outputs,
         facts.target.name,
         facts.profile,

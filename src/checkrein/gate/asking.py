@@ -81,6 +81,8 @@ class Asking:
     def _question(self, statement: Statement, verdict: Verdict, now: float) -> Question:
         assert self._judge is not None
         text, parameters = self._judge.shown(statement, verdict)
+        if statement.runs is not None:  # a name says nothing to a person: the text behind it comes first
+            text = f"{self._judge.shown(statement.runs, verdict)[0]}\n-- is what this runs: {text}"
         shown = None if parameters is None else tuple(parameters)
         return question(self._judge.facts(statement, now), verdict, text, shown)
 

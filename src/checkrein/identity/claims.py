@@ -21,7 +21,8 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
 
     `clients` empty means any. `groups` is a claim path with dots, `groups_cel` a CEL expression over `claims` that
     gives a list of texts and goes before it. `may_assert` are globs of groups that count without the issuer's name.
-    `people` yields roles; `people_subjects`, when not None, to these subjects only.
+    `people` yields roles; `people_subjects`, when not None, to these subjects only. `subjects`, when not None, are all
+    that it may speak of.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     may_assert: tuple[str, ...] = ()
     people: bool = False
     people_subjects: frozenset[str] | None = None
+    subjects: frozenset[str] | None = None
 
 
 def verify(token: bytes, issuer: Issuer, keys: tuple[PublicKey, ...], now: float) -> dict[str, Any] | LoginRefused:
@@ -58,7 +60,7 @@ def check_claims(claims: dict[str, Any], issuer: Issuer, now: float) -> LoginRef
         check_times(claims, now)
         or _audience(claims.get("aud"), issuer)
         or _client(claims, issuer)
-        or _subject(claims.get("sub"))
+        or _subject(claims.get("sub"), issuer)
         or _binding(claims)
         or _purpose(claims)
     )
@@ -120,9 +122,11 @@ def _client(claims: dict[str, Any], issuer: Issuer) -> LoginRefused | None:
     return None
 
 
-def _subject(subject: object) -> LoginRefused | None:
+def _subject(subject: object, issuer: Issuer) -> LoginRefused | None:
     if is_name(subject):
-        return None
+        if issuer.subjects is None or subject in issuer.subjects:
+            return None
+        return LoginRefused(f"the token's subject {shown(subject)} is not one of this issuer's", "subject")
     return LoginRefused(f"the token's subject {shown(subject)} is not a name", "subject")
 
 

@@ -130,7 +130,11 @@ class ColumnMask:
 
 
 class SubjectMatcher:
-    """Which principals a policy speaks of. A pattern with a colon is `issuer:subject`, else a subject of any issuer."""
+    """Which principals a policy speaks of. A pattern with a colon is `issuer:subject`, else a subject of any issuer.
+
+    Groups are told apart: a pattern without a colon speaks of plain ones, which an issuer must be allowed to assert.
+    Where its `*` reaches over `issuer:` alone the match is an ERROR: it denies, asks and masks, and allows nothing.
+    """
 
     __slots__ = ("actors", "claims", "groups", "issuers", "subjects", "when")
 
@@ -144,16 +148,28 @@ class SubjectMatcher:
 
     def match(self, principal: Principal, data: dict[str, Any]) -> int:
         """Return NO, YES or ERROR; `data` are the variables of `conditions.principal_data`."""
-        if not self._listed(principal) or not self._claimed(principal.claims):
+        grouped = self._grouped(principal)
+        if grouped == NO or not self._listed(principal) or not self._claimed(principal.claims):
             return NO
         if self.when is None:
-            return YES
+            return grouped
         value = self.when.evaluate(data)
-        return ERROR if value is None else YES if value else NO
+        return ERROR if value is None else grouped if value else NO
+
+    def _grouped(self, principal: Principal) -> int:
+        if not self.groups:
+            return YES
+        own = f"{principal.issuer}:"
+        found = NO
+        for pattern in self.groups:
+            for group in principal.groups:
+                if glob(pattern, group):
+                    if pattern == "*" or ":" in pattern or not group.startswith(own):
+                        return YES
+                    found = ERROR
+        return found
 
     def _listed(self, principal: Principal) -> bool:
-        if self.groups and not any(glob(p, group) for p in self.groups for group in principal.groups):
-            return False
         if self.issuers and not any(glob(p, principal.issuer) for p in self.issuers):
             return False
         if self.subjects and not any(_named(p, principal.issuer, principal.subject) for p in self.subjects):

@@ -34,7 +34,7 @@ def parse_filters(given: dict[str, str]) -> Filters:
     if unknown:
         raise ValueError(f"there is no filter {min(unknown)[:40]!r}")
     limit = given.get("limit") or str(_DEFAULT)
-    if not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) <= LIST_SESSIONS:
+    if not limit.isascii() or not limit.isdigit() or len(limit) > 9 or not 0 < int(limit) <= LIST_SESSIONS:
         raise ValueError(f"limit is a number from 1 to {LIST_SESSIONS}")
     verdict = given.get("verdict", "")
     if verdict not in _VERDICTS:

@@ -12,11 +12,13 @@ import socket
 import struct
 from typing import Any, Final
 
+import h11
 from fastapi import HTTPException, Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from checkrein.control.api.ports import Control
 from checkrein.core.identity import LoginRefused, Principal, Secret
+from checkrein.core.limits import API_CONNECTIONS, API_REQUEST_SECONDS
 
 LOCAL_ISSUER: Final = "local"
 LOCAL_GROUP: Final = "local-admins"
@@ -37,14 +39,46 @@ MAY: Final[dict[str, frozenset[str]]] = {
 
 
 class LocalAware(H11Protocol):
-    """uvicorn's HTTP protocol, which also names the user at the other end of a UNIX socket."""
+    """uvicorn's HTTP protocol, which also names the user at the other end of a UNIX socket.
+
+    Whoever reaches the TCP address may hold API_CONNECTIONS, each as long as requests come whole within
+    API_REQUEST_SECONDS: silent ones must not take the files that sessions and journals need.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    _waits_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream has this kind
-        """Put the peer's user in the place of its address."""
+        """Put the peer's user in the place of its address; close a TCP connection that is too many."""
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family == socket.AF_UNIX:
             self.client = (f"{LOCAL_ISSUER}:{_user(sock)}", 0)
+            return
+        if sum(isinstance(one, LocalAware) and one._late is not None for one in self.connections) >= API_CONNECTIONS:
+            transport.close()
+            return
+        self._waits_since = self.loop.time()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Watch it no longer."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """The next request may take its own time."""
+        self._waits_since = self.loop.time()
+        super().on_response_complete()
+
+    def _watch(self) -> None:
+        """Close the connection when a request is not there whole in time; else look again later."""
+        asked = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if asked and self.loop.time() - self._waits_since >= API_REQUEST_SECONDS:
+            self.transport.abort()
+        self._late = self.loop.call_later(API_REQUEST_SECONDS, self._watch)
 
 
 def _user(sock: Any) -> str:
@@ -73,7 +107,9 @@ async def caller(request: Request) -> Principal:
 
 
 def may(person: Principal, what: str) -> None:
-    """Raise 403 unless one of the caller's roles allows it."""
+    """Raise 403 unless one of the caller's roles allows it. Roles are people's: an agent that acts for one has none."""
+    if person.actors:
+        raise HTTPException(403, {"reason": f"{what} is for people, not an agent acting for one: {person.chain}"})
     if MAY[what].isdisjoint(person.roles):
         needed = ", ".join(sorted(MAY[what]))
         has = ", ".join(person.roles) or "none"

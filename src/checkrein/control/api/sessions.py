@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -45,6 +48,8 @@ def _none(id: str) -> HTTPException:
 async def ls(request: Request, person: Caller) -> list[dict[str, Any]]:
     """List sessions, newest first; every filter is a query parameter."""
     may(person, "sessions.ls")
+    if request.query_params.get("text"):
+        may(person, "sessions.show")  # whoever may look for texts finds them out, piece by piece
     try:
         return await _control(request).sessions.ls(dict(request.query_params))
     except ValueError as error:
@@ -81,7 +86,17 @@ async def tail(request: Request, person: Caller, id: str) -> StreamingResponse:
     if lines is None:
         raise _none(id)
     audit("sessions.tail", person, session=id)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    return StreamingResponse(_until(lines, person.expires_at), media_type="application/x-ndjson")
+
+
+async def _until(lines: AsyncIterator[bytes], end: float | None) -> AsyncIterator[bytes]:
+    """Hand lines on until the token of who asked for them ends (epoch seconds)."""
+    while True:
+        try:
+            line = await asyncio.wait_for(anext(lines), None if end is None else end - time.time())
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield line
 
 
 @router.get("/{id}/verify", responses=refusals(404))

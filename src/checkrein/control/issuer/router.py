@@ -160,6 +160,7 @@ async def _body(request: Request) -> bytes:
 _TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request is not one (RFC 6749, section 5.2)."},
     401: {"description": "Unknown client or wrong secret."},
+    403: {"description": "The request comes from a web page."},
     413: {"description": "The body is too long."},
     429: {"description": "Too many failures; wait."},
     503: {"description": "A key or secret cannot be read."},
@@ -199,6 +200,10 @@ def issuer_router(issuer: EmbeddedIssuer) -> APIRouter:
     async def token(request: Request) -> JSONResponse:
         headers, peer = request.headers, request.client.host if request.client else "local"
         try:
+            if (
+                "origin" in headers
+            ):  # a page that someone here has open would guess, or have members wait, as this machine
+                raise TokenError(403, "invalid_request", "tokens are not given to web pages")
             body = await _body(request)
             answer = issuer.answer(peer, headers.get("authorization", ""), headers.get("content-type", ""), body)
         except TokenError as error:

@@ -49,8 +49,14 @@ def read(text: str, catalog: CatalogSnapshot) -> Iterable[Statement]:
 
 
 def dsn(host: str, port: int, target: str, profile: str, ca: str = "") -> str:
-    """Return how a client reaches a target; the token goes into PGPASSWORD or a passfile."""
-    root = f" sslrootcert={ca}" if ca else ""
+    """Return how a client reaches a target; the token goes into PGPASSWORD or a passfile.
+
+    A path is quoted as a connection string's value is (manual, "Connection Strings"): a space in it ends nothing.
+    """
+    escaped = ca.replace("\\", "\\\\").replace("'", "\\'")
+    plain = escaped == ca and " " not in ca
+    root = f" sslrootcert={ca}" if plain else f" sslrootcert='{escaped}'"
+    root = root if ca else ""
     return f"host={host} port={port} dbname={target} user={profile} sslmode=verify-full{root}"
 
 

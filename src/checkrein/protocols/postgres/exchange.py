@@ -85,17 +85,17 @@ class Prepared:
     """A prepared statement: its reading and the Decision under which it was prepared.
 
     `version` (of the session's names) and `catalog` are what it was read under. `columns` is its description once seen
-    (None before), `types` its parameter types, `segment` the Sync segment whose Parse is not confirmed yet (-1 once it
-    is).
+    (None before), `types` its parameter types, `declared` those that its Parse named, `segment` the Sync segment whose
+    Parse is not confirmed yet (-1 once it is).
     """
 
-    __slots__ = ("catalog", "columns", "decision", "reading", "segment", "text", "types", "version")
+    __slots__ = ("catalog", "columns", "decision", "declared", "reading", "segment", "text", "types", "version")
 
     def __init__(self, text: str, reading: Reading, decision: Decision, types: tuple[int, ...], segment: int) -> None:
         self.text = text
         self.reading = reading
         self.decision = decision
-        self.types = types
+        self.types = self.declared = types
         self.segment = segment
         self.version = -1
         self.catalog: Any = None

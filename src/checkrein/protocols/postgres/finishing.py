@@ -34,6 +34,7 @@ def finished(state: State, act: Act, statement: Statement) -> None:
         text = statement.text.encode()
         base = act.start if len(text) == act.end - act.start else 0
         state.sql_prepared[act.name] = text[act.inner_start - base : act.inner_end - base].decode()
+        state.sql_declared[act.name] = text[act.start - base : act.inner_start - base].decode()
         state.changed()
     elif kind == "deallocate":
         _deallocate(state, act.name)
@@ -58,9 +59,11 @@ def _runs_code(kind: str, statement: Statement) -> bool:
 def _deallocate(state: State, name: str) -> None:
     if name in ("", "*"):
         state.sql_prepared.clear()
+        state.sql_declared.clear()
         state.statements.clear()
     else:
         state.sql_prepared.pop(name, None)
+        state.sql_declared.pop(name, None)
         state.statements.pop(name.encode(state.encoding, "replace"), None)
     state.changed()
 

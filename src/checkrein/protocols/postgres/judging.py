@@ -15,7 +15,7 @@ from checkrein.core.steps import Answered, Decide, Offload, Query, Steps
 from checkrein.core.verdict import Refusal
 from checkrein.protocols.postgres.acts import Act, Reading
 from checkrein.protocols.postgres.catalog import CatalogChange, CatalogQuestion, CatalogSnapshot, Names
-from checkrein.protocols.postgres.exchange import Prepared
+from checkrein.protocols.postgres.exchange import Portal, Prepared
 from checkrein.protocols.postgres.reading.kept import without_parameters
 from checkrein.protocols.postgres.reading.names import relation_name
 from checkrein.protocols.postgres.state import DEFINING, ENDS_BLOCK, State
@@ -160,6 +160,7 @@ class Judging:
             catalog=state.catalog,
             names=names,
             prepared=state.prepared_texts(),
+            declared=state.declared_types(),
             cursors=state.open_cursors(),
             housekeeping=state.housekeeping,
         )
@@ -230,14 +231,22 @@ def _with_cursor(reading: Reading, cursors: Mapping[str, Statement]) -> Reading:
     run = cursors.get(reading.act.name) if reading.act.kind in ("fetch", "move") else None
     if run is None or not run.parameters:
         return reading
-    return Reading(with_parameters(reading.statement, run.parameters, run.parameters_read), reading.act)
+    made = with_parameters(reading.statement, run.parameters, run.parameters_read, run.parameter_types)
+    return Reading(made, reading.act)
 
 
-def with_parameters(statement: Statement, parameters: tuple[str | None, ...], read: bool = True) -> Statement:
-    """Return a statement with its parameters known."""
+def with_parameters(
+    statement: Statement, parameters: tuple[str | None, ...], read: bool = True, types: tuple[int, ...] = ()
+) -> Statement:
+    """Return a statement with its parameters known, and the types that were declared for them."""
     if not parameters and statement.parameters is not None:
         return statement
-    return statement.with_parameters(parameters, read)
+    return statement.with_parameters(parameters, read, types)
+
+
+def bound(statement: Statement, portal: Portal) -> Statement:
+    """Return a portal's statement with what was bound to it."""
+    return with_parameters(statement, portal.parameters, portal.read, portal.prepared.declared)
 
 
 def shown(decision: Decision) -> tuple[Refusal, str]:

@@ -30,7 +30,7 @@ from checkrein.protocols.postgres.exchange import (
     Prepared,
     Result,
 )
-from checkrein.protocols.postgres.judging import abandoned, with_parameters
+from checkrein.protocols.postgres.judging import abandoned, bound
 from checkrein.protocols.postgres.parameters import read_parameters
 from checkrein.protocols.postgres.preparing import Handled, Preparing
 from checkrein.protocols.postgres.refusing import answers_rows, let_go, local_setting, must_hold
@@ -111,13 +111,13 @@ class Requests(Preparing):
             state.forward(codec.FLUSH, own.OWN_FLUSH)
         yield from state.flush()
         prepared = portal.prepared
-        statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
+        statement = bound(portal.reading.statement, portal)
         decision = yield from self.judging.decide(statement, True)
         if decision.refusal is None and decision.waited:
             yield from self.judging.refresh(True)
             readings = yield from self.judging.read(prepared.text, state.names_dirty)
             prepared.reading = portal.reading = readings[0]
-            statement = with_parameters(readings[0].statement, portal.parameters, portal.read)
+            statement = bound(readings[0].statement, portal)
             decision = yield from self.judging.decide(statement, True, decision)
         if decision.refusal is not None:
             self.refuse_decided(decision)
@@ -147,7 +147,7 @@ class Requests(Preparing):
         portal.asked = None
         if asked is not None and not asked.waited:
             return self._decided(data, portal, limit, asked)
-        statement = with_parameters(portal.reading.statement, portal.parameters, portal.read)
+        statement = bound(portal.reading.statement, portal)
         step = self.judging.step(statement, True, asked or portal.prepared.decision, portal.reading.act)
         decision: Decision | None = self.judging.prompt(step)
         if decision is None:
@@ -258,6 +258,7 @@ class Requests(Preparing):
         entry.undo = state.keep(is_statement, name, None)
         if is_statement:
             state.sql_prepared.pop(self.text_of(name), None)
+            state.sql_declared.pop(self.text_of(name), None)
         elif state.cursors:
             state.cursors = {key: one for key, one in state.cursors.items() if key != self.text_of(name)}
         state.forward(data, own.CLOSE)

@@ -66,6 +66,7 @@ class State:
         self.statements: dict[bytes, Prepared] = {}
         self.portals: dict[bytes, Portal] = {}
         self.sql_prepared: dict[str, str] = {}
+        self.sql_declared: dict[str, str] = {}
         self.cursors: dict[str, Statement] = {}
         self.held_cursors: set[str] = set()
         self.wrote_masked: Decision | None = None
@@ -251,6 +252,18 @@ class State:
         texts.update(self.sql_prepared)
         return texts
 
+    def declared_types(self) -> dict[str, str]:
+        """Return, by name, what stands before a prepared statement's text where its parameters' types were declared."""
+        if not self.statements and not self.sql_declared:
+            return _NOTHING
+        found = {
+            name.decode(self.encoding, "replace"): f"/* parameter types {', '.join(map(str, one.declared))} */ "
+            for name, one in self.statements.items()
+            if name and one.declared
+        }
+        found.update(self.sql_declared)
+        return found
+
     def open_cursors(self) -> dict[str, Statement]:
         """Return what FETCH may name: declared cursors and bound portals that only read; a name of both: neither."""
         found = dict(self.cursors)
@@ -258,7 +271,9 @@ class State:
             text = name.decode(self.encoding, "replace")
             act = portal.prepared.reading.act
             if found.pop(text, None) is None and name and act.kind in ("select", "values") and not act.data_modifying:
-                found[text] = portal.prepared.reading.statement.with_parameters(portal.parameters, portal.read)
+                prepared = portal.prepared
+                statement = prepared.reading.statement
+                found[text] = statement.with_parameters(portal.parameters, portal.read, prepared.declared)
         return found
 
     def expect(self, entry: Entry) -> Entry:

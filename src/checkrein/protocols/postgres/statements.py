@@ -79,7 +79,7 @@ def read(text: str, around: Surroundings, parsed: bytes | SyntaxProblem | None =
         return (conceded(text, "its parse tree is too large"),)
     try:
         found = _read_all(text, around, parser.decode(parsed).get("stmts", []))
-        if not any(reading.act.kind in _CONSULTING for reading in found):
+        if not any(reading.act.kind in _CONSULTING or reading.statement.runs is not None for reading in found):
             _KEPT.keep(text, around.catalog, around.names, found)
         return found
     except RecursionError:
@@ -218,6 +218,7 @@ def _statement(reader: Reader, part: Part, relations: tuple[Relation, ...], why:
         parameter_origins={number: tuple(found) for number, found in sorted(reader.log.parameters.items())},
         version=f"{reader.catalog.version}/{reader.names.version}",
         facts=part.facts,
+        runs=reader.runs(),
     )
 
 

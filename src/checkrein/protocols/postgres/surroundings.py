@@ -18,12 +18,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What one statement is read under. `catalog` None: names concede.
 
     `prepared` maps a prepared statement's name to its text (protocol-level and SQL-level share one namespace in
-    PostgreSQL); `cursors` an open cursor or named portal to its Statement as declared. `settings` holds the session's
-    known values of settings that reading depends on.
+    PostgreSQL), `declared` to how its parameters' types were declared; `cursors` an open cursor or named portal to its
+    Statement as declared. `settings` holds the session's known values of settings that reading depends on.
     """
 
     catalog: CatalogSnapshot | None
     names: Names
     prepared: Mapping[str, str] = {}
+    declared: Mapping[str, str] = {}
     cursors: Mapping[str, Statement] = {}
     housekeeping: str = "normal"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from checkrein.core.statement import Statement
 from checkrein.protocols.postgres.reading import casts, coercion, columns, json_expressions, operators
 from checkrein.protocols.postgres.reading.functions import read_call, read_grouping
 from checkrein.protocols.postgres.reading.literals import token_end
@@ -308,6 +309,9 @@ def nothing(reader: Reader, node: Node, scope: Scope) -> Value:
 
 def current_of(reader: Reader, node: Node, scope: Scope) -> Value:
     """WHERE CURRENT OF: which row is the cursor's, not to be told from the text."""
+    name = str(node.get("cursor_name", ""))
+    unknown = Statement(protocol="postgres", text=f"/* the cursor {name!r}, not known here */")
+    reader.named = reader.around.cursors.get(name, unknown)
     return BOOLEAN
 
 

@@ -149,6 +149,7 @@ def relations(reader: Reader) -> tuple[Relation, ...]:
                 columns=tuple(column.name for column in relation.columns),
                 parents=tuple(relation_name(other) for other in family(reader, relation)),
                 column_origins=origins,
+                definition=relation.definition,
             )
         )
     return tuple(made)

@@ -58,7 +58,7 @@ def execute(reader: Reader, node: Node) -> Part:
     arguments = reader.exprs(node.get("params"), Scope())
     if text is None:
         reader.concede(f'prepared statement "{name}" is not known')
-    prepared = reader.again(text)
+    prepared = reader.again(text, reader.around.declared.get(name, ""))
     found = prepared.log
     for number, origins in found.parameters.items():
         if number < len(arguments) and arguments[number].start >= 0:

@@ -53,6 +53,7 @@ class Reader:
         "expressions",
         "log",
         "merge",
+        "named",
         "names",
         "part",
         "pinned_setting",
@@ -80,6 +81,7 @@ class Reader:
         self.depth = 0
         self.views = 0
         self.work = Work()
+        self.named: tuple[str, Reader] | Statement | None = None
         self.via: tuple[str, ...] = ()
         self.start = 0
         self.end = len(self.data)
@@ -140,9 +142,13 @@ class Reader:
         if not statement.complete:
             self.concede(statement.conceded)
 
-    def again(self, text: str) -> Reader:
-        """Read another text in the same surroundings (a prepared statement) and take over what it does."""
+    def again(self, text: str, declared: str = "") -> Reader:
+        """Read another text in the same surroundings (a prepared statement) and take over what it does.
+
+        `declared` stands before it where its parameters' types were declared.
+        """
         other = Reader(text, self.around, self.catalog, self.names)
+        self.named = (declared, other)
         other.expressions, other.select, other.merge = self.expressions, self.select, self.merge
         other.write_statement, other.statement = self.write_statement, self.statement
         other.depth = self.depth + 1
@@ -165,6 +171,17 @@ class Reader:
         self.changes_names = self.changes_names or other.changes_names
         self.data_modifying = self.data_modifying or other.data_modifying
         return other
+
+    def runs(self) -> Statement | None:
+        """Return what the prepared statement or cursor that this one names was made of, as far as it was read."""
+        if not isinstance(self.named, tuple):
+            return self.named
+        declared, other = self.named
+        shift = len(declared.encode())
+        literals = [
+            msgspec.structs.replace(one, start=one.start + shift, end=one.end + shift) for one in other.log.literals
+        ]
+        return Statement(protocol="postgres", text=declared + other.text, literals=tuple(literals))
 
     def spell(self, columns: int) -> None:
         """Note that a star stands for so many columns. Concedes when they grow beyond all use."""

@@ -114,6 +114,7 @@ def fetch(reader: Reader, node: Node) -> Part:
     declared = reader.around.cursors.get(name)
     if declared is None:
         reader.concede(f'cursor "{name}" is not known')
+    reader.named = declared
     reader.adopt(declared)
     if part.kind == "fetch":
         part.outputs = declared.outputs
