@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from checkrein.control.api import approvals, health, reload, sessions, targets
 from checkrein.control.api.callers import caller
 from checkrein.control.api.ports import Control
-from checkrein.core.errors import Unavailable
+from checkrein.core.errors import LimitExceeded, Unavailable
 from checkrein.core.identity import Principal
 from checkrein.core.limits import API_REQUEST_BYTES
 
@@ -50,6 +50,7 @@ def api(control: Control, *more: APIRouter) -> FastAPI:
     app.add_exception_handler(AnyHTTPException, _refused)  # the frameworks' own too: no such path, no JSON
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(LimitExceeded, _too_much)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(person: Annotated[Principal, Depends(caller)]) -> dict[str, Any]:
@@ -77,3 +78,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     """Answer that something cannot be read now: a damaged recording, a store that is away."""
     return JSONResponse({"reason": str(error)}, 503)
+
+
+async def _too_much(request: Request, error: Exception) -> JSONResponse:
+    """Answer that what was asked for is more than a named limit lets through."""
+    assert isinstance(error, LimitExceeded)
+    return JSONResponse({"reason": str(error), "limit": error.limit}, 413)
