@@ -349,3 +349,44 @@ def test_a_local_setting_stays_here(gateways: Open, database: Database) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test:agent' AND datname = current_database()"
     )
     assert database.rows(here) == [(1,)]
+
+
+FAILS_LATE = parse(b"s", b"SELECT pg_sleep(0.3)") + bind(b"s", b"s") + execute(b"s")
+FAILS_LATE += parse(b"x", b"SELECT 1 / 0") + bind(b"x", b"x")
+"""Answered with `1 2 D C 1` and an error."""
+
+
+def test_what_a_failed_segment_takes_back_is_not_what_came_behind_it(gateways: Open) -> None:
+    """A name that a later segment gave anew stays so when the failure of an earlier one is heard only then."""
+    client = Raw(gateways(MASKED).port)
+    assert client.ask(parse(b"", b"SELECT name FROM t WHERE id = 1") + SYNC) == "1 ZI"
+    client.send(FAILS_LATE + parse(b"", b"SELECT 2") + SYNC + parse(b"", b"SELECT ssn FROM t WHERE id = 1"))
+    assert shown(client.until(b"Z")) == "1 2 D C 1 E22012 ZI"
+    client.send(bind() + execute() + SYNC)
+    answers = client.until(b"Z")
+    assert shown(answers) == "1 2 D C ZI"
+    assert not any(b"ssn-1" in payload for _, payload in answers)
+
+
+def test_what_two_failed_segments_take_back_is_what_was_before_both(gateways: Open) -> None:
+    """Of two failed segments that gave a name anew neither leaves its own behind."""
+    client = Raw(gateways(MASKED).port)
+    assert client.ask(parse(b"", b"SELECT ssn FROM t WHERE id = 1") + SYNC) == "1 ZI"
+    for _ in range(2):
+        client.send(FAILS_LATE + parse(b"", b"SELECT name FROM t WHERE id = 1") + SYNC)
+    assert shown(client.until(b"Z", 2)) == "1 2 D C 1 E22012 ZI E42P05 ZI"
+    client.send(bind() + execute() + SYNC)
+    answers = client.until(b"Z")
+    assert shown(answers) == "2 D C ZI"
+    assert not any(b"ssn-1" in payload for _, payload in answers)
+
+
+def test_a_pipeline_goes_on_while_the_failure_before_it_is_heard(gateways: Open) -> None:
+    """The unnamed portal of a segment is its own when an earlier segment's failure comes behind its Bind."""
+    client = Raw(gateways().port)
+    assert client.ask(query(b"BEGIN")) == "C ZT"
+    assert client.ask(run(b"SELECT 1") + SYNC) == "1 2 D C ZT"
+    client.send(FAILS_LATE + bind() + SYNC + run(b"SELECT 1") + SYNC + parse(b"", b"ROLLBACK") + bind())
+    assert shown(client.until(b"Z", 2)) == "1 2 D C 1 E22012 ZE E25P02 ZE"
+    client.send(describe(b"P") + execute() + SYNC)
+    assert shown(client.until(b"Z")) == "1 2 n C ZI"

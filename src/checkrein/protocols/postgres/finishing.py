@@ -60,11 +60,12 @@ def _deallocate(state: State, name: str) -> None:
     if name in ("", "*"):
         state.sql_prepared.clear()
         state.sql_declared.clear()
-        state.statements.clear()
+        given = {entry.undo[1] for entry in state.queue if entry.undo is not None and entry.undo[0]}
+        state.take_back({(True, key): None for key in given.union(state.statements)})
     else:
         state.sql_prepared.pop(name, None)
         state.sql_declared.pop(name, None)
-        state.statements.pop(name.encode(state.encoding, "replace"), None)
+        state.take_back({(True, name.encode(state.encoding, "replace")): None})
     state.changed()
 
 
@@ -74,7 +75,7 @@ def _close(state: State, name: str) -> None:
         state.held_cursors.clear()
         state.portals = {key: one for key, one in state.portals.items() if one.segment == state.segment}
     else:
-        state.portals.pop(name.encode(state.encoding, "replace"), None)
+        state.take_back({(False, name.encode(state.encoding, "replace")): None})
         state.cursors = {key: value for key, value in state.cursors.items() if key != name}
         state.held_cursors.discard(name)
     state.changed()

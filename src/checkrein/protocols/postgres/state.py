@@ -295,13 +295,19 @@ class State:
             names[name] = value
         return undo
 
-    def restore(self, undo: tuple[bool, bytes, Any]) -> None:
-        """Take back what `keep` did."""
-        names: dict[bytes, Any] = self.statements if undo[0] else self.portals
-        if undo[2] is None:
-            names.pop(undo[1], None)
-        else:
-            names[undo[1]] = undo[2]
+    def take_back(self, before: dict[tuple[bool, bytes], Any]) -> None:
+        """Names are as they were before messages that the server did not follow, or ended: (is a statement, name) to
+        value. A name that a later message gave anew keeps its new value; that one's failure brings back this."""
+        for entry in self.queue:
+            undo = entry.undo
+            if undo is not None and (undo[0], undo[1]) in before:
+                entry.undo = (undo[0], undo[1], before.pop((undo[0], undo[1])))
+        for (statement, name), value in before.items():
+            names: dict[bytes, Any] = self.statements if statement else self.portals
+            if value is None:
+                names.pop(name, None)
+            else:
+                names[name] = value
 
     @property
     def at_border(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from checkrein.core.decision import Decision
 from checkrein.core.errors import ProtocolError
@@ -144,12 +144,14 @@ class Telling:
         skipped: list[Entry] = []
         while state.queue and state.queue[0].kind != SYNC:
             skipped.append(state.queue.popleft())
+        before: dict[tuple[bool, bytes], Any] = {}
         for entry in reversed(skipped):
             if entry.undo is not None:
-                state.restore(entry.undo)
+                before[entry.undo[0], entry.undo[1]] = entry.undo[2]
             if entry.collect is not None and not entry.collect.done:
                 entry.collect.done = True
                 entry.collect.error = entry.collect.error or b"skipped"
+        state.take_back(before)
         for entry in skipped:
             for result in entry.results:
                 state.notes.append(Answered(decision=result.decision, outcome="abandoned"))
