@@ -361,13 +361,18 @@ def test_pg_a43_backslashes_in_every_encoding(world: World) -> None:
     ],
 )
 def test_pg_a40_text_that_is_not_utf8(world: World, text: bytes) -> None:
-    """Bytes that are not UTF-8 end in the server's own error code, nothing of them is forwarded."""
+    """Bytes that are not UTF-8 get the server's own error code, nothing of them is forwarded; the session goes on."""
     for way in (query, extended):
         with world.raw() as raw, world.unchanged():
-            raw.send(way(text + b"; DELETE FROM secret_keys"))
-            answers = raw.until(b"Z")
-            assert answers[0][0] == b"E"
-            assert b"C22021\0" in answers[0][1]
+            for before, status in ((b"SELECT 1", b"I"), (b"BEGIN", b"E")):
+                raw.ask(query(before))
+                raw.send(way(text + b"; DELETE FROM secret_keys"))
+                answers = raw.until(b"Z")
+                assert [kind for kind, _ in answers] == [b"E", b"Z"]
+                assert b"C22021\0" in answers[0][1]
+                assert answers[1][1] == status
+            raw.ask(query(b"ROLLBACK"))
+            assert raw.ask(query(b"SELECT 1")) == "T D C ZI"
 
 
 def test_pg_a40_nul_inside_a_query(world: World) -> None:

@@ -17,7 +17,7 @@ from checkrein.protocols.postgres.answering import Answers
 from checkrein.protocols.postgres.codec import Parse
 from checkrein.protocols.postgres.exchange import DESCRIBE, EXECUTE, LOCAL, PARSE, SYNC, Entry, Portal, Prepared
 from checkrein.protocols.postgres.judging import Judging
-from checkrein.protocols.postgres.refusing import Refusing, unsure
+from checkrein.protocols.postgres.refusing import NOT_TEXT, NOT_TEXT_CODE, Refusing, unsure
 from checkrein.protocols.postgres.state import State
 
 Handled = bool | Steps[bool]
@@ -66,7 +66,11 @@ class Preparing(Refusing):
         settled = self.settle_names()
         if not settled:
             return False
-        text = self.text_of(message.text)
+        try:
+            text = self.text_of(message.text)
+        except ProtocolError:
+            self.refuse(NOT_TEXT, None, NOT_TEXT_CODE)
+            return True
         readings = yield from self.judging.read(text, settled == 2)
         if len(readings) > 1:
             reason = "cannot insert multiple commands into a prepared statement"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from checkrein.core.decision import Decision
 from checkrein.core.framing import frame
 from checkrein.core.verdict import Refusal
@@ -12,6 +14,13 @@ from checkrein.protocols.postgres.errors import error_response
 from checkrein.protocols.postgres.exchange import DESCRIBE, QUERY, REFUSED, REFUSED_QUERY, Entry, Result
 from checkrein.protocols.postgres.judging import shown
 from checkrein.protocols.postgres.state import State
+
+NOT_TEXT: Final = Refusal(
+    code="protocol",
+    reason="The statement is not valid in the client encoding, so it was not read; send it in that encoding",
+)
+NOT_TEXT_CODE: Final = "22021"
+"""character_not_in_repertoire (PostgreSQL manual, appendix A), as the server itself says."""
 
 
 class Refusing:

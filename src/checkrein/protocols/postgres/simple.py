@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from checkrein.core.decision import Decision
+from checkrein.core.errors import ProtocolError
 from checkrein.core.framing import frame
 from checkrein.core.limits import BREATHE_MESSAGES, PIPELINE_STATEMENTS
 from checkrein.core.steps import Breathe, Steps
@@ -28,7 +29,7 @@ from checkrein.protocols.postgres.exchange import (
 )
 from checkrein.protocols.postgres.judging import USES_EARLIER, abandoned, shown
 from checkrein.protocols.postgres.preparing import Handled
-from checkrein.protocols.postgres.refusing import answers_rows, local_setting, must_hold
+from checkrein.protocols.postgres.refusing import NOT_TEXT, NOT_TEXT_CODE, answers_rows, local_setting, must_hold
 from checkrein.protocols.postgres.requests import Requests
 from checkrein.protocols.postgres.statements import TOO_MANY
 
@@ -50,7 +51,11 @@ class Queries:
         settled = self.requests.settle_names()
         if not settled:
             return False
-        text = self.requests.text_of(raw)
+        try:
+            text = self.requests.text_of(raw)
+        except ProtocolError:
+            self.requests.refuse_query(NOT_TEXT, None, NOT_TEXT_CODE)
+            return True
         readings = self.judging.kept(text, settled == 2, True)
         state = self.state
         if (
