@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -30,7 +30,7 @@ def test_an_export_that_cannot_be_had_says_why(error: Exception, status: int, bo
         async def export(self, ids: list[str]) -> Any:
             raise error
 
-    app = api(SimpleNamespace(sessions=Sessions()))  # type: ignore[arg-type]
+    app = api(cast(Any, SimpleNamespace(sessions=Sessions())))
     app.dependency_overrides[caller] = lambda: AUDITOR
     answer = TestClient(app, raise_server_exceptions=False).post("/api/v1/sessions/export", json={"ids": ["s1"]})
     assert (answer.status_code, answer.json()) == (status, {"reason": str(error), **body})

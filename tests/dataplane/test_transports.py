@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -30,14 +31,15 @@ class Listener:
         self.full.append(full)
 
 
-async def pair() -> tuple[Endpoint, Listener, socket.socket]:
+async def pair() -> tuple[Endpoint, asyncio.Transport, Listener, socket.socket]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     listener = Listener()
     endpoint = Endpoint(Side.CLIENT, listener)
     await asyncio.get_running_loop().create_connection(lambda: endpoint, sock=ours)
-    return endpoint, listener, theirs
+    assert endpoint.transport is not None
+    return endpoint, endpoint.transport, listener, theirs
 
 
 async def everything(sock: socket.socket, size: int) -> bytes:
@@ -57,11 +59,11 @@ PIECES = [bytes([number]) * size for number, size in enumerate([1, 500_000, 7, 0
 
 
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_a_slow_reader_gets_every_byte_in_order(factory: object) -> None:
+def test_a_slow_reader_gets_every_byte_in_order(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """What the socket does not take goes behind, and later pieces wait their turn; pressure is told."""
 
     async def scene() -> None:
-        endpoint, listener, theirs = await pair()
+        endpoint, transport, listener, theirs = await pair()
         for piece in PIECES:
             endpoint.write(piece)
         expected = b"".join(PIECES)
@@ -71,11 +73,11 @@ def test_a_slow_reader_gets_every_byte_in_order(factory: object) -> None:
             assert await everything(theirs, 4) == b"last"
         finally:
             theirs.close()
-            endpoint.transport.abort()  # type: ignore[union-attr]
+            transport.abort()
         assert hashlib.sha256(got).digest() == hashlib.sha256(expected).digest()
         assert listener.full == [True, False]
 
-    with asyncio.Runner(loop_factory=factory) as runner:  # type: ignore[arg-type]
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(asyncio.wait_for(scene(), 20))
 
 
@@ -83,11 +85,11 @@ def test_a_reader_that_is_gone_ends_the_endpoint_and_later_writes_do_nothing() -
     """The transport finds out; nothing is raised into the session."""
 
     async def scene() -> None:
-        endpoint, listener, theirs = await pair()
+        endpoint, transport, listener, theirs = await pair()
         theirs.close()
         endpoint.write(b"into the void")
         await listener.over.wait()
-        endpoint.transport.abort()  # type: ignore[union-attr]
+        transport.abort()
         endpoint.write(b"and again")
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -13,13 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from checkrein.core.errors import CheckreinError
-from checkrein.core.limits import (
-    CLOSE_SECONDS,
-    HANGUP_POLL_SECONDS,
-    LOGIN_SECONDS,
-    PARKED_INPUT,
-    READ_CHUNK,
-)
+from checkrein.core.limits import CLOSE_SECONDS, HANGUP_POLL_SECONDS, LOGIN_SECONDS, PARKED_INPUT, READ_CHUNK
 from checkrein.core.session import Killed, SessionEvent
 from checkrein.core.side import Side
 from checkrein.core.steps import Ask, Close, Send, Steps

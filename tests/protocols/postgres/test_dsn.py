@@ -9,7 +9,16 @@ from checkrein.protocols.postgres import dsn
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/ca.pem", "/my data/ca.pem", "/o'neil/ca.pem", "C:\\\\ca.pem", "/x host=evil/ca.pem"]
+    "path",
+    [
+        "/etc/ca.pem",
+        "/my data/ca.pem",
+        "/o'neil/ca.pem",
+        "C:\\\\ca.pem",
+        "/x host=evil/ca.pem",
+        "/tab\thost=evil",
+        "/end ",
+    ],
 )
 def test_any_path_is_one_value(path: str) -> None:
     """libpq reads the line back as it was meant, whatever stands in the authority's path."""

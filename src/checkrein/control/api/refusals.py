@@ -20,7 +20,7 @@ _MEANING: Final[dict[int, str]] = {
     403: "The caller may not do this.",
     404: "There is none of this name.",
     409: "It is not open any more.",
-    413: "The body, or what would be answered, is too long; `limit` names the limit.",
+    413: "The body, or what would be answered, is too long.",
     503: "Something that it takes cannot be reached or read now.",
 }
 ALWAYS: Final = (400, 401, 403, 413, 503)

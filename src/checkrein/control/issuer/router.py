@@ -200,9 +200,7 @@ def issuer_router(issuer: EmbeddedIssuer) -> APIRouter:
     async def token(request: Request) -> JSONResponse:
         headers, peer = request.headers, request.client.host if request.client else "local"
         try:
-            if (
-                "origin" in headers
-            ):  # a page that someone here has open would guess, or have members wait, as this machine
+            if "origin" in headers:  # a page open on this machine would guess secrets, or lock members out, from here
                 raise TokenError(403, "invalid_request", "tokens are not given to web pages")
             body = await _body(request)
             answer = issuer.answer(peer, headers.get("authorization", ""), headers.get("content-type", ""), body)

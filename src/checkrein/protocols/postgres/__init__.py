@@ -53,11 +53,13 @@ def dsn(host: str, port: int, target: str, profile: str, ca: str = "") -> str:
 
     A path is quoted as a connection string's value is (manual, "Connection Strings"): a space in it ends nothing.
     """
-    escaped = ca.replace("\\", "\\\\").replace("'", "\\'")
-    plain = escaped == ca and " " not in ca
-    root = f" sslrootcert={ca}" if plain else f" sslrootcert='{escaped}'"
-    root = root if ca else ""
+    root = f" sslrootcert={_quoted(ca)}" if ca else ""
     return f"host={host} port={port} dbname={target} user={profile} sslmode=verify-full{root}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'" if escaped != value or any(map(str.isspace, value)) else value
 
 
 def _catalog_of(schema: dict[str, list[str]]) -> Any:
