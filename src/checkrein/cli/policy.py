@@ -225,8 +225,8 @@ def explain(words: tuple[str, ...], **options: Any) -> None:
 def _explained(
     bench: Bench, place: Place, target: Target, groups: list[str], text: str, options: dict[str, Any]
 ) -> dict[str, Any]:
+    from checkrein.policy.cases import AsModel
     from checkrein.policy.explain import explain as explain_facts
-    from checkrein.policy.model import AsModel
 
     spec = bench.specs[target.protocol]
     catalog = _catalog(spec, place, target, options)

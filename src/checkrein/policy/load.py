@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from checkrein.core.errors import ConfigurationError, Problem
+from checkrein.policy.cases import PolicyTestModel
 from checkrein.policy.documents import Document, load_documents
-from checkrein.policy.model import PolicyModel, PolicyTestModel
+from checkrein.policy.model import PolicyModel
 
 SUFFIXES: Final = (".yaml", ".yml")
 TEST_SUFFIXES: Final = (".test.yaml", ".test.yml")

@@ -8,8 +8,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from checkrein.core.spec import ProtocolSpec
+from checkrein.policy.cases import PolicyTestModel
 from checkrein.policy.documents import spelt_defaults
-from checkrein.policy.model import PolicyModel, PolicyTestModel
+from checkrein.policy.model import PolicyModel
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

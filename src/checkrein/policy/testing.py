@@ -14,9 +14,10 @@ from checkrein.core.spec import ProtocolSpec
 from checkrein.core.statement import Statement
 from checkrein.core.target import Profile, Target
 from checkrein.core.verdict import ASK, DENY, Verdict
+from checkrein.policy.cases import AsModel, CaseModel, PolicyTestModel, TestTarget
 from checkrein.policy.documents import Document
 from checkrein.policy.explain import output_masks
-from checkrein.policy.model import AsModel, CaseModel, PolicyModel, PolicyTestModel, TestTarget
+from checkrein.policy.model import PolicyModel
 from checkrein.policy.snapshot import Snapshot
 from checkrein.policy.trace import Trace
 
